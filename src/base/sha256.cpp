@@ -1,0 +1,46 @@
+#include "base/sha256.h"
+
+#include <fmt/format.h>
+#include <lathe/error.h>
+#include <openssl/evp.h>
+
+#include <array>
+
+#include "base/file.h"
+
+namespace lathe {
+
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  LATHE_ASSERT(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+Sha256& Sha256::update(std::span<const std::byte> bytes) {
+  LATHE_ASSERT(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
+  return *this;
+}
+
+Sha256& Sha256::update(std::string_view text) {
+  return update(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+std::string Sha256::hex() {
+  std::array<unsigned char, 32> digest{};
+  LATHE_ASSERT(EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) == 1);
+  std::string text;
+  for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+std::string sha256_file(const std::string& path) {
+  return Sha256().update(MappedFile::open(path)->bytes()).hex();
+}
+
+}  // namespace lathe

@@ -1,0 +1,15 @@
+#pragma once
+// SIGTERM and SIGINT (save and leave) and SIGUSR1 (save and go on). A handler only sets a flag; long loops ask.
+namespace lathe {
+
+/// Installs the handlers. The second SIGTERM or SIGINT leaves the process at once (128 + signal), nothing half-done
+/// kept.
+void install_signal_handlers();
+/// Number of the SIGTERM or SIGINT that asked the run to stop; 0: none.
+[[nodiscard]] int stop_signal();
+/// True once for each SIGUSR1 (or several that came together).
+[[nodiscard]] bool take_save_request();
+/// For loops before training (loading, tokenising): @throws Error(kInterrupted) when a stop was asked for.
+void throw_if_stopped();
+
+}  // namespace lathe
