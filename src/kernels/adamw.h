@@ -1,0 +1,27 @@
+#pragma once
+// One AdamW update of a flat range (Loshchilov & Hutter 2019), with the order of operations of torch.optim.AdamW on a
+// CPU. Single-threaded; safe to call concurrently on disjoint ranges.
+#include <cstdint>
+
+namespace lathe::kernels {
+
+/// The scalars of one step, worked out once in double.
+struct AdamWStep {
+  float decay;  ///< 1 - learning rate · weight decay
+  float one_minus_beta1;
+  float beta2, one_minus_beta2;
+  float step_size;         ///< learning rate / (1 - beta1^t)
+  float root_correction2;  ///< sqrt(1 - beta2^t)
+  float epsilon;
+  float gradient_scale;  ///< multiplies every gradient first (clipping)
+};
+
+/// @param step t, 1 at the first update
+[[nodiscard]] AdamWStep adamw_step(double learning_rate, double beta1, double beta2, double epsilon,
+                                   double weight_decay, int64_t step, double gradient_scale);
+
+/// @param parameter, exp_avg, exp_avg_sq [count], updated  @param gradient [count]
+void adamw(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+           const AdamWStep& step);
+
+}  // namespace lathe::kernels
