@@ -1,0 +1,269 @@
+#include "config/fields.h"
+
+#include <algorithm>
+#include <string>
+
+namespace lathe {
+namespace {
+
+using T = TrainingArguments;
+
+bool no_adapter(const T& args) {
+  return !args.use_lora && !args.use_qlora;
+}
+bool no_deepspeed(const T& args) {
+  return !args.use_deepspeed;
+}
+bool no_eval(const T& args) {
+  return args.eval_strategy == "no";
+}
+
+FieldGroup model_fields() {
+  return {"Model",
+          {
+              Field("model_name_or_path", &T::model_name_or_path, "folder of the base model, or its name on the hub")
+                  .also({"model"}),
+              Field("cache_dir", &T::cache_dir, "folder that is searched first for models, and that downloads go to"),
+              Field("adapter_name_or_path", &T::adapter_name_or_path,
+                    "start from the weights of this adapter (peft's files); a new run, not a resumed one"),
+              Field("init_from_scratch", &T::init_from_scratch, "random weights from the model's config.json"),
+              Field("attn_implementation", &T::attn_implementation,
+                    "accepted for compatibility: there is one attention, exact like each of these")
+                  .one_of({"auto", "eager", "sdpa", "flash_attention_2"}),
+          }};
+}
+
+FieldGroup data_fields() {
+  return {"Data",
+          {
+              Field("data_path", &T::data_path, "files of training rows, read in this order")
+                  .also({"dataset", "train_file"})
+                  .written_as(FieldForm::kPaths),
+              Field("eval_data_path", &T::eval_data_path, "files of rows to evaluate on").written_as(FieldForm::kPaths),
+              Field("eval_split_ratio", &T::eval_split_ratio,
+                    "share of the training rows that is held out when there is no eval_data_path")
+                  .also({"val_size"})
+                  .at_least(0)
+                  .below(1)
+                  .idle("eval_data_path is given", [](const T& args) { return !args.eval_data_path.empty(); }),
+              Field("max_seq_length", &T::max_seq_length, "longest row, in tokens")
+                  .also({"cutoff_len", "max_length", "sequence_len"})
+                  .at_least(2),
+              Field("packing", &T::packing,
+                    "pack rows up to max_seq_length across a step; false: the rows of a batch are laid end to end, "
+                    "same mathematics as padding"),
+              Field("template", &T::template_name, "prompt text: the toolkit's own, or the tokenizer's chat template")
+                  .one_of({"toolkit", "chat"}),
+              Field("enable_thinking", &T::enable_thinking, "think blocks in chat templates that have them (Qwen3)"),
+              Field("truncation_side", &T::truncation_side, "which end of a row longer than max_seq_length is cut")
+                  .one_of({"right", "left"}),
+              Field("overlong", &T::overlong, "what becomes of rows longer than max_seq_length")
+                  .one_of({"truncate", "drop", "error", "error_if_no_label"}),
+              Field("on_bad_row", &T::on_bad_row,
+                    "a row that cannot be read stops the run, or is skipped, counted and listed")
+                  .one_of({"error", "skip"}),
+              Field("show_sample", &T::show_sample, "show the first row as the model sees it"),
+          }};
+}
+
+FieldGroup adapter_fields() {
+  return {
+      "Adapter",
+      {
+          Field("use_lora", &T::use_lora, "train a LoRA adapter over frozen weights"),
+          Field("use_qlora", &T::use_qlora, "LoRA over quantised frozen weights"),
+          Field("quantization_bit", &T::quantization_bit, "bits of the quantised weights, 4 or 8")
+              .at_least(4)
+              .at_most(8)
+              .idle("use_qlora is false", [](const T& args) { return !args.use_qlora; }),
+          Field("lora_r", &T::lora_r, "rank of the adapter")
+              .also({"lora_rank"})
+              .at_least(1)
+              .idle("use_lora is false", no_adapter),
+          Field("lora_alpha", &T::lora_alpha, "the adapter's output is scaled by lora_alpha / lora_r")
+              .above(0)
+              .idle("use_lora is false", no_adapter),
+          Field("lora_dropout", &T::lora_dropout, "dropout on the adapter's input")
+              .at_least(0)
+              .below(1)
+              .idle("use_lora is false", no_adapter),
+          Field("lora_target_modules", &T::lora_target_modules,
+                "modules that get an adapter: names, a regular expression over full names, or \"all-linear\" (null and "
+                "\"all\" mean the same)")
+              .also({"lora_target", "target_modules"})
+              .written_as(FieldForm::kModules)
+              .idle("use_lora is false", no_adapter),
+          Field("use_rslora", &T::use_rslora, "scale by lora_alpha / sqrt(lora_r)")
+              .idle("use_lora is false", no_adapter),
+      }};
+}
+
+FieldGroup step_fields() {
+  return {
+      "Steps",
+      {
+          Field("num_train_epochs", &T::num_train_epochs, "passes over the data; may be a fraction")
+              .above(0)
+              .idle("max_steps is given", [](const T& args) { return args.max_steps > 0; }),
+          Field("max_steps", &T::max_steps, "updates in all; -1: as many as num_train_epochs needs").at_least(-1),
+          Field("per_device_train_batch_size", &T::per_device_train_batch_size, "rows a micro-batch")
+              .also({"per_gpu_train_batch_size"})
+              .at_least(1),
+          Field("per_device_eval_batch_size", &T::per_device_eval_batch_size, "rows a batch of evaluation")
+              .also({"per_gpu_eval_batch_size"})
+              .at_least(1),
+          Field("gradient_accumulation_steps", &T::gradient_accumulation_steps, "micro-batches an update").at_least(1),
+          Field("seed", &T::seed, "of the adapter's first values, the row order and dropout")
+              .at_most(9007199254740991.0),
+          Field("data_seed", &T::data_seed, "of the row order alone; null: seed").at_most(9007199254740991.0),
+          Field("dataloader_drop_last", &T::dataloader_drop_last,
+                "leave out an epoch's last rows when they do not fill a micro-batch"),
+          Field("dataloader_num_workers", &T::dataloader_num_workers, "accepted for compatibility")
+              .at_least(0)
+              .idle("rows are made ready before training, as always", [](const T&) { return true; }),
+          Field("max_time", &T::max_time, "save and leave before this much time has passed, \"hh:mm:ss\"")
+              .written_as(FieldForm::kDuration),
+      }};
+}
+
+FieldGroup optimizer_fields() {
+  return {"Optimizer and schedule",
+          {
+              Field("optim", &T::optim, "the optimizer; both names are the same AdamW")
+                  .one_of({"adamw_torch", "adamw_torch_fused"}),
+              Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
+              Field("weight_decay", &T::weight_decay, "AdamW's, not on biases and norms").at_least(0),
+              Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean").at_least(0).below(1),
+              Field("adam_beta2", &T::adam_beta2, "decay of the gradient's square").at_least(0).below(1),
+              Field("adam_epsilon", &T::adam_epsilon, "added to the denominator").at_least(0),
+              Field("max_grad_norm", &T::max_grad_norm, "longest gradient, over all parameters; 0: no clipping")
+                  .at_least(0)
+                  .null_is(0),
+              Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
+                  .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+                           "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
+                           "WarmupLR"}),
+              Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
+                    "more arguments of the schedule, as transformers takes them")
+                  .written_as(FieldForm::kObject),
+              Field("warmup_steps", &T::warmup_steps,
+                    "updates until the highest learning rate; below 1: a share of all updates")
+                  .steps_or_share(),
+              Field("warmup_ratio", &T::warmup_ratio, "warm-up as a share of all updates, in place of warmup_steps")
+                  .at_least(0)
+                  .at_most(1),
+              Field("label_smoothing_factor", &T::label_smoothing_factor,
+                    "share of the target that is spread over the vocabulary")
+                  .at_least(0)
+                  .below(1),
+          }};
+}
+
+FieldGroup precision_fields() {
+  return {"Precision and memory",
+          {
+              Field("bf16", &T::bf16, "compute in bf16, adapters and optimizer in fp32"),
+              Field("fp16", &T::fp16,
+                    "compute in fp16; on a CPU bf16 takes its place, and that is said; fp32: bf16 and fp16 both false"),
+              Field("strict_precision", &T::strict_precision, "fp16 means fp16 on a CPU too"),
+              Field("gradient_checkpointing", &T::gradient_checkpointing,
+                    "keep only each layer's input and compute the rest again in backward")
+                  .also({"activation_checkpointing"})
+                  .null_is(0),
+          }};
+}
+
+FieldGroup logging_fields() {
+  return {
+      "Logging",
+      {
+          Field("logging_strategy", &T::logging_strategy, "when the loss is logged").one_of({"no", "steps", "epoch"}),
+          Field("logging_steps", &T::logging_steps, "updates between two log lines; below 1: a share of all updates")
+              .steps_or_share()
+              .idle("logging_strategy is not \"steps\"",
+                    [](const T& args) { return args.logging_strategy != "steps"; }),
+          Field("logging_first_step", &T::logging_first_step, "log the first update too"),
+          Field("logging_dir", &T::logging_dir, "folder of the TensorBoard events; \"\": output_dir/runs/DATE_HOST")
+              .null_is(0),
+          Field("report_to", &T::report_to, "\"tensorboard\" or \"none\"").written_as(FieldForm::kReports),
+          Field("disable_tqdm", &T::disable_tqdm, "plain lines in place of the progress bar").null_is(0),
+      }};
+}
+
+FieldGroup evaluation_fields() {
+  return {"Evaluation",
+          {
+              Field("eval_strategy", &T::eval_strategy, "when to evaluate")
+                  .also({"evaluation_strategy"})
+                  .one_of({"no", "steps", "epoch"}),
+              Field("eval_steps", &T::eval_steps,
+                    "updates between two evaluations; below 1: a share of all updates; null: logging_steps")
+                  .steps_or_share()
+                  .null_is(-1)
+                  .idle("eval_strategy is not \"steps\"", [](const T& args) { return args.eval_strategy != "steps"; }),
+              Field("eval_on_start", &T::eval_on_start, "evaluate before the first update too")
+                  .idle("eval_strategy is \"no\"", no_eval),
+              Field("load_best_model_at_end", &T::load_best_model_at_end,
+                    "end with the weights of the best evaluation, not the last"),
+              Field("metric_for_best_model", &T::metric_for_best_model, "what \"best\" is measured by")
+                  .one_of({"eval_loss", "loss"})
+                  .null_is(0),
+              Field("greater_is_better", &T::greater_is_better, "whether a larger metric is a better one").null_is(0),
+          }};
+}
+
+FieldGroup saving_fields() {
+  return {"Output and saving",
+          {
+              Field("output_dir", &T::output_dir, "folder of everything that a run leaves"),
+              Field("overwrite_output_dir", &T::overwrite_output_dir,
+                    "another run's results in output_dir are renamed aside; false: that is an error"),
+              Field("save_strategy", &T::save_strategy, "when to write a checkpoint").one_of({"no", "steps", "epoch"}),
+              Field("save_steps", &T::save_steps, "updates between two checkpoints; below 1: a share of all updates")
+                  .steps_or_share()
+                  .idle("save_strategy is not \"steps\"", [](const T& args) { return args.save_strategy != "steps"; }),
+              Field("save_total_limit", &T::save_total_limit, "checkpoints that are kept; 0 and null: all")
+                  .at_least(0)
+                  .null_is(0),
+              Field("save_only_model", &T::save_only_model,
+                    "checkpoints without optimizer state; they cannot be resumed from"),
+              Field("resume_from_checkpoint", &T::resume_from_checkpoint,
+                    "a checkpoint's folder; true: the newest whole one of output_dir")
+                  .written_as(FieldForm::kFlagOrPath),
+          }};
+}
+
+FieldGroup deepspeed_fields() {
+  return {"DeepSpeed backend",
+          {
+              Field("use_deepspeed", &T::use_deepspeed, "shard and offload as DeepSpeed's ZeRO does"),
+              Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
+                  .at_least(1)
+                  .at_most(3)
+                  .idle("use_deepspeed is false", no_deepspeed),
+              Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory")
+                  .idle("use_deepspeed is false", no_deepspeed),
+              Field("deepspeed", &T::deepspeed, "a DeepSpeed JSON of your own").written_as(FieldForm::kPathOrObject),
+          }};
+}
+
+}  // namespace
+
+const std::vector<FieldGroup>& field_groups() {
+  static const std::vector<FieldGroup> groups = {
+      model_fields(),     data_fields(),    adapter_fields(),    step_fields(),   optimizer_fields(),
+      precision_fields(), logging_fields(), evaluation_fields(), saving_fields(), deepspeed_fields()};
+  return groups;
+}
+
+const Field* find_field(std::string_view name) {
+  for (const FieldGroup& group : field_groups()) {
+    for (const Field& field : group.fields) {
+      const auto& aliases = field.aliases;
+      if (field.name == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end()) return &field;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace lathe

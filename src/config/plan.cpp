@@ -1,0 +1,233 @@
+// T tokens of the micro-batch, N of them targets, H hidden, Q and K width of all query and key heads, I intermediate,
+// V vocabulary, e bytes of the compute type. What is alive when is read from model/decoder_layer.cpp and
+// model/head.cpp.
+#include "config/plan.h"
+
+#include <fmt/format.h>
+#include <lathe/error.h>
+
+#include <algorithm>
+
+#include "config/target_modules.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kLossChunkTokens = 256;      // ModelOptions::loss_chunk_tokens
+constexpr int64_t kStackedRows = 512;          // ops/attention.cpp
+constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights: tokenizer, configurations, logs
+
+/// Counts of one run in elements, so that the formulas below read like the layer they describe.
+struct Work {
+  const ModelShape& shape;
+  bool adapter = false, dropout = false, checkpointing = false, norms = false;
+  int64_t e = 4, t = 0, n = 0, longest = 0;
+  int64_t h = 0, q = 0, k = 0, i = 0, v = 0;
+  int64_t r = 0;              // rank, 0 without adapters
+  int64_t adapted_sites = 0;  // of the fullest layer
+};
+
+Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
+  Work w{.shape = shape};
+  w.adapter = args.use_lora;
+  w.dropout = args.use_lora && args.lora_dropout > 0;
+  w.checkpointing = args.gradient_checkpointing;
+  w.norms = shape.qk_norm;
+  w.e = size_bytes(compute);
+  w.t = load.tokens, w.n = load.targets, w.longest = load.longest_row;
+  w.h = shape.hidden_size, w.i = shape.intermediate_size, w.v = shape.vocab_size;
+  w.q = shape.num_heads * shape.head_dim, w.k = shape.num_kv_heads * shape.head_dim;
+  if (!w.adapter) return w;
+  w.r = args.lora_r;
+  const auto modules = adapted_modules(shape, args.lora_target_modules.value_or("all-linear")).size();
+  w.adapted_sites = (static_cast<int64_t>(modules) + shape.num_layers - 1) / shape.num_layers;
+  return w;
+}
+
+/// Everything that a layer keeps from forward to backward, apart from its input.
+int64_t layer_inside(const Work& w) {
+  return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r);
+}
+int64_t layer_input(const Work& w) {
+  return w.e * w.t * w.h;
+}
+
+/// Scores of one block of queries against all keys before it, at their widest: `copies` fp32 and one compute copy.
+int64_t attention_scratch(const Work& w, int64_t copies) {
+  const int64_t group = w.shape.num_heads / w.shape.num_kv_heads;
+  const int64_t rows = std::min(std::max<int64_t>(16, kStackedRows / group), w.longest) * group;
+  const int64_t scores = w.shape.num_kv_heads * rows * w.longest;
+  return scores * (4 * copies + w.e) + 4 * w.longest * w.k;
+}
+
+/// One norm over `width` in fp32: the copy, its square or product, and what comes out.
+int64_t norm_scratch(const Work& w, int64_t width) {
+  return w.t * width * ((w.e == 4 ? 4 : 8) + w.e);
+}
+int64_t norm_backward_scratch(const Work& w, int64_t width) {
+  return w.t * width * 20;
+}
+
+/// Alive beside what is saved while one layer runs forward.
+int64_t forward_scratch(const Work& w) {
+  const int64_t base = w.e * w.t * (w.h + w.q + w.k + w.q);  // normed input, rotated q and k, attention's output
+  const int64_t mlp = w.e * w.t * (2 * w.h + w.i + (w.dropout ? w.i : 0));
+  const int64_t norm = norm_scratch(w, std::max(w.h, w.norms ? w.q : 0));
+  return base + std::max({mlp, norm, attention_scratch(w, 2)});
+}
+
+/// Alive beside what is saved while one layer runs backward.
+int64_t backward_scratch(const Work& w) {
+  const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : w.e * w.h * w.i);
+  const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k) + 8 * w.longest * w.k;  // dmiddle, rotated, d of each
+  const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
+  const int64_t attention = heads + std::max(attention_scratch(w, 3), norm);
+  // The gradients on both sides of the layer and the residual's; the adapters' copies in the compute type.
+  return 3 * layer_input(w) + w.e * w.r * 2 * (3 * w.h + 2 * w.q + 2 * w.k + 3 * w.i) + std::max(mlp, attention);
+}
+
+/// The last hidden state, its supervised rows, and one chunk of logits.
+int64_t head_scratch(const Work& w) {
+  const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
+  const int64_t chunk = std::min(w.n, kLossChunkTokens) * w.v * (w.e == 4 ? 8 : 2 + 8);
+  return rows + chunk + (w.adapter ? 0 : (4 + w.e) * w.v * w.h);
+}
+
+int64_t embedding_scratch(const Work& w) {
+  return w.adapter ? 0 : 4 * w.v * w.h + 4 * w.t * w.h;
+}
+
+/// Every phase of a step beside what is saved for it; the largest counts.
+int64_t step_scratch(const Work& w) {
+  int64_t backward = backward_scratch(w);
+  int64_t forward = forward_scratch(w);
+  if (w.checkpointing) {
+    forward += layer_inside(w);
+    backward = layer_inside(w) + std::max(backward, forward_scratch(w) + layer_input(w));
+  }
+  return std::max({forward, backward, head_scratch(w), embedding_scratch(w)});
+}
+
+void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute,
+                 int64_t trainable) {
+  const int64_t base = shape.num_parameters(), e = size_bytes(compute);
+  const auto add = [&](MemoryClass memory_class, const char* name, int64_t bytes) {
+    if (bytes > 0) plan.terms.push_back({memory_class, name, bytes});
+  };
+  if (args.use_lora) {
+    const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
+    plan.mapped_bytes = in_place ? base * e : 0;
+    add(MemoryClass::kWeights, "frozen weights", in_place ? 0 : base * e);
+    add(MemoryClass::kWeights, "adapter", 4 * trainable);
+  } else {
+    add(MemoryClass::kWeights, "weights", base * e);
+    add(MemoryClass::kMaster, "fp32 master weights", e == 4 ? 0 : 4 * trainable);
+  }
+  add(MemoryClass::kGradients, "gradients", 4 * trainable);
+  add(MemoryClass::kOptimizer, "AdamW's two moments", 8 * trainable);
+}
+
+}  // namespace
+
+int64_t MemoryPlan::total() const {
+  int64_t sum = 0;
+  for (const int64_t part : bytes) sum += part;
+  return sum;
+}
+
+DType compute_dtype(const TrainingArguments& args) {
+  return args.bf16 || args.fp16 ? DType::kBF16 : DType::kF32;
+}
+
+int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args) {
+  if (!args.use_lora) return shape.num_parameters();
+  return adapter_parameters(shape, args.lora_target_modules.value_or("all-linear"), args.lora_r);
+}
+
+LoadShape nominal_load(const TrainingArguments& args) {
+  const int64_t tokens =
+      std::max(args.per_device_train_batch_size, args.eval_strategy == "no" ? 0 : args.per_device_eval_batch_size) *
+      args.max_seq_length;
+  return {tokens, args.max_seq_length, tokens};
+}
+
+MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute,
+                       int64_t trainable) {
+  const Work w = work_of(shape, args, load, compute);
+  MemoryPlan plan;
+  add_weights(plan, shape, args, compute, trainable);
+  const int64_t kept = shape.num_layers * (layer_input(w) + (w.checkpointing ? 0 : layer_inside(w)));
+  plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + w.e * w.t * shape.head_dim});
+  plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step_scratch(w)});
+  const int64_t largest = w.adapter ? w.r * std::max(w.h, w.i) : w.v * w.h;
+  plan.terms.push_back({MemoryClass::kWorkspace, "one parameter's update", 4 * largest});
+  for (const PlanTerm& term : plan.terms) plan.bytes[static_cast<size_t>(term.memory_class)] += term.bytes;
+  return plan;
+}
+
+std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
+  std::string text =
+      fmt::format("memory plan: {} of {} available\n", format_bytes(plan.total()), format_bytes(available_bytes));
+  for (size_t i = 0; i < kNumMemoryClasses; ++i) {
+    if (plan.bytes[i] == 0) continue;
+    std::vector<std::string> parts;
+    for (const PlanTerm& term : plan.terms) {
+      if (static_cast<size_t>(term.memory_class) == i)
+        parts.push_back(fmt::format("{} {}", term.name, format_bytes(term.bytes)));
+    }
+    text += fmt::format("  {:<12} {:>10}  {}\n", name(static_cast<MemoryClass>(i)), format_bytes(plan.bytes[i]),
+                        fmt::join(parts, ", "));
+  }
+  if (plan.mapped_bytes > 0) {
+    text += fmt::format("  {:<12} {:>10}  frozen weights, read in place and given back under pressure\n", "mapped",
+                        format_bytes(plan.mapped_bytes));
+  }
+  return text;
+}
+
+int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
+  const int64_t weights = args.use_lora ? 4 * trainable : size_bytes(compute_dtype(args)) * shape.num_parameters();
+  // Beside the moments a full run in bf16 keeps its masters.
+  const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32;
+  const int64_t state = args.save_only_model ? 0 : 8 * trainable + (masters ? 4 * trainable : 0);
+  return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
+}
+
+void require_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute,
+                    int64_t trainable, int64_t available_bytes) {
+  const auto needs = [&](const TrainingArguments& changed, const LoadShape& of) {
+    return plan_memory(shape, changed, of, compute, trainable).total();
+  };
+  const int64_t needed = needs(args, load);
+  if (needed <= available_bytes) return;
+  TrainingArguments changed = args;
+  LoadShape smaller = load;
+  std::string remedy;
+  for (const bool checkpointing : {args.gradient_checkpointing, true}) {
+    changed.gradient_checkpointing = checkpointing;
+    for (int64_t batch = args.per_device_train_batch_size; batch >= 1 && remedy.empty(); batch /= 2) {
+      const int64_t parts = args.per_device_train_batch_size / batch;
+      smaller.tokens = std::max(load.longest_row, load.tokens / parts);
+      smaller.targets = std::min(load.targets, smaller.tokens);
+      if (const int64_t bytes = needs(changed, smaller); bytes <= available_bytes) {
+        remedy = fmt::format("per_device_train_batch_size {} with gradient_accumulation_steps {}{} takes {}", batch,
+                             args.gradient_accumulation_steps * parts,
+                             checkpointing ? " and gradient_checkpointing true" : "", format_bytes(bytes));
+      }
+    }
+  }
+  if (remedy.empty()) {
+    const int64_t state =
+        needed -
+        plan_memory(shape, args, load, compute, trainable).bytes[static_cast<size_t>(MemoryClass::kActivations)];
+    remedy =
+        fmt::format("weights and optimizer alone take {}: use a smaller model, use_lora, or a smaller max_seq_length",
+                    format_bytes(state));
+  }
+  throw Error(ErrorKind::kMemory,
+              fmt::format("the run does not fit in memory: it needs {}, {} is available", format_bytes(needed),
+                          format_bytes(available_bytes)),
+              {}, remedy);
+}
+
+}  // namespace lathe

@@ -1,0 +1,52 @@
+#pragma once
+// How much memory a run takes, by class: one place whose arithmetic both sizes buffers and is printed beforehand.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/memory_ledger.h"
+#include "config/model_shape.h"
+#include "config/training_arguments.h"
+
+namespace lathe {
+
+/// What the plan needs to know of the data: of the largest micro-batch.
+struct LoadShape {
+  int64_t tokens = 0;  ///< of the largest micro-batch
+  int64_t longest_row = 0;
+  int64_t targets = 0;
+};
+
+/// One named part of the plan.
+struct PlanTerm {
+  MemoryClass memory_class = MemoryClass::kWorkspace;
+  std::string name;
+  int64_t bytes = 0;
+};
+
+struct MemoryPlan {
+  std::array<int64_t, kNumMemoryClasses> bytes{};
+  int64_t mapped_bytes = 0;     ///< weights read in place from their files (reclaimable, not in bytes)
+  std::vector<PlanTerm> terms;  ///< what bytes is the sum of
+  [[nodiscard]] int64_t total() const;
+};
+
+/// The type a run computes in: bf16 or fp32.
+[[nodiscard]] DType compute_dtype(const TrainingArguments& args);
+/// Elements that train: the adapter's, or all of the model's.
+[[nodiscard]] int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args);
+/// The largest micro-batch that the settings allow, before any row is known.
+[[nodiscard]] LoadShape nominal_load(const TrainingArguments& args);
+
+[[nodiscard]] MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load,
+                                     DType compute_dtype, int64_t trainable_parameters);
+[[nodiscard]] std::string describe(const MemoryPlan& plan, int64_t available_bytes);
+/// Bytes of one checkpoint on disk, which is no less than a final save.
+[[nodiscard]] int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args,
+                                       int64_t trainable_parameters);
+/// @throws Error(kMemory) when the plan is larger than available_bytes; the message says which settings would fit.
+void require_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute_dtype,
+                    int64_t trainable_parameters, int64_t available_bytes);
+
+}  // namespace lathe

@@ -1,0 +1,146 @@
+#include "config/settings_reader.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "config/foreign_keys.h"
+#include "config/spelling.h"
+
+namespace lathe {
+namespace {
+
+/// One source's settings by the table's name: two spellings of one thing must agree within it.
+class SourceReader {
+ public:
+  explicit SourceReader(Settings& settings) : settings_(settings), number_(next_number(settings)) {}
+
+  void add(const RawSetting& raw) {
+    if (raw.key.starts_with("_")) return;
+    if (raw.key == "load_in_4bit" || raw.key == "load_in_8bit") return add_quantised(raw);
+    if (const Field* field = find_field(raw.key)) return add_field(*field, raw);
+    if (const ForeignKey* key = find_foreign_key(raw.key)) return add_foreign(*key, raw);
+    settings_.problems.emplace_back(ErrorKind::kConfig, fmt::format("'{}' is not a known key", raw.key), raw.where,
+                                    fmt::format("did you mean '{}'?", nearest_key(raw.key)));
+  }
+
+ private:
+  struct Taken {
+    std::string spelled;
+    Json value;
+  };
+
+  static int next_number(const Settings& settings) {
+    int last = 0;
+    for (const auto& [name, given] : settings.given) last = std::max(last, given.source);
+    return last + 1;
+  }
+
+  void problem(const RawSetting& raw, std::string what, std::string hint) {
+    settings_.problems.emplace_back(ErrorKind::kConfig, std::move(what), raw.where, std::move(hint));
+  }
+
+  void add_quantised(const RawSetting& raw) {
+    if (!raw.value.is_boolean()) {
+      return problem(raw, fmt::format("expected true or false, found {}", dump_json(raw.value)), "");
+    }
+    if (!raw.value.get<bool>()) return;
+    RawSetting part = raw;
+    add_field(*find_field("use_qlora"), part);
+    part.value = raw.key == "load_in_4bit" ? 4 : 8;
+    add_field(*find_field("quantization_bit"), part);
+  }
+
+  void add_field(const Field& field, const RawSetting& raw) {
+    if (raw.value.is_null() && raw.key != field.name) return;  // configuration dumps hold unused spellings as null
+    TrainingArguments probe;
+    auto wrong = set_value(probe, field, raw.value);
+    Json value = raw.value;
+    if (wrong && raw.from_shell && !raw.value.is_string()) {
+      value = dump_json(raw.value);  // output_dir=2024: a word that happens to be JSON
+      if (!set_value(probe, field, value)) wrong.reset();
+    }
+    if (wrong) return problem(raw, wrong->what, wrong->hint);
+    const auto [taken, first] = taken_.try_emplace(field.name, Taken{raw.key, get_value(probe, field)});
+    const Json known = get_value(probe, field);
+    if (!first && taken->second.value != known && taken->second.spelled != raw.key) {
+      return problem(raw,
+                     fmt::format("'{}' and '{}' are two spellings of one setting with different values, {} and {}",
+                                 taken->second.spelled, raw.key, dump_json(taken->second.value), dump_json(known)),
+                     fmt::format("keep '{}' alone", field.name));
+    }
+    taken->second.value = known;
+    (void)set_value(settings_.args, field, value);
+    settings_.given[field.name] = Given{raw.key, raw.where, number_};
+  }
+
+  void add_foreign(const ForeignKey& key, const RawSetting& raw) {
+    const std::string text = dump_json(raw.value);
+    if (is_harmless(key, text)) {
+      const bool always = std::string_view(key.harmless) == "*";
+      settings_.without_effect.push_back(always ? fmt::format("{} ({})", key.name, key.advice) : std::string(key.name));
+      return;
+    }
+    problem(raw, fmt::format("'{}' is not supported with the value {}", key.name, text), key.advice);
+  }
+
+  Settings& settings_;
+  int number_;
+  std::map<std::string, Taken> taken_;
+};
+
+std::string pointer_token(std::string key) {
+  std::string token;
+  for (const char c : key) token += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return token;
+}
+
+}  // namespace
+
+Where Settings::where(const std::string& name) const {
+  const auto found = given.find(name);
+  return found == given.end() ? Where{.file = {}, .line = 0, .key = name} : found->second.where;
+}
+
+void Settings::refuse(const std::string& name, std::string what, std::string hint) {
+  problems.emplace_back(ErrorKind::kConfig, std::move(what), where(name), std::move(hint));
+}
+
+void apply_source(Settings& settings, const std::vector<RawSetting>& source) {
+  SourceReader reader(settings);
+  for (const RawSetting& raw : source) reader.add(raw);
+}
+
+std::vector<RawSetting> read_config_source(const std::string& path) {
+  JsonPositions positions;
+  const Json json = read_json_file(path, &positions);
+  if (!json.is_object()) {
+    throw Error(ErrorKind::kConfig, "a configuration is one JSON object of keys and values",
+                {.file = path, .line = 1, .key = {}});
+  }
+  std::vector<RawSetting> source;
+  for (const auto& [key, value] : json.items()) {
+    const auto position = positions.find("/" + pointer_token(key));
+    const int64_t line = position == positions.end() ? 0 : position->second.line;
+    source.push_back({key, value, {.file = path, .line = line, .key = key}, false});
+  }
+  return source;
+}
+
+std::vector<RawSetting> read_override_source(const std::vector<std::string>& words) {
+  std::vector<RawSetting> source;
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(ErrorKind::kConfig, fmt::format("\"{}\" is no key=value", word), {},
+                  "write for example max_steps=20");
+    }
+    const std::string key = word.substr(0, equals), text = word.substr(equals + 1);
+    Json value = Json::parse(text, nullptr, false);
+    if (value.is_discarded()) value = text;
+    source.push_back({key, std::move(value), {.file = {}, .line = 0, .key = key}, true});
+  }
+  return source;
+}
+
+}  // namespace lathe

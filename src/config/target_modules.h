@@ -1,0 +1,29 @@
+#pragma once
+// lora_target_modules as the settings keep it: names joined by commas, one regular expression, or "all-linear".
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/model_shape.h"
+
+namespace lathe {
+
+/// One linear projection of a decoder layer.
+struct LinearModule {
+  std::string name;  ///< "model.layers.3.self_attn.q_proj"
+  int64_t in = 0, out = 0;
+};
+
+/// Those of one layer, in the order of transformers' named_modules().
+[[nodiscard]] std::vector<LinearModule> linear_modules(const ModelShape& shape, int64_t layer);
+
+/// Whether the text is one expression over full names rather than a list of names.
+[[nodiscard]] bool is_expression(const std::string& target_modules);
+
+/// The modules of the whole model that get an adapter. @throws Error(kConfig) for an expression that is none.
+[[nodiscard]] std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules);
+
+/// Elements of A and B of all adapters of rank r.
+[[nodiscard]] int64_t adapter_parameters(const ModelShape& shape, const std::string& target_modules, int64_t r);
+
+}  // namespace lathe

@@ -1,0 +1,89 @@
+#include "config/checks.h"
+
+#include "config/config_testing.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(Checks, SettingsThatContradictOneAnother) {
+  EXPECT_EQ(sentence_with("\"load_best_model_at_end\": true, \"eval_strategy\": \"epoch\""),
+            "FILE:3: 'load_best_model_at_end' needs equal strategies, but 'eval_strategy' is \"epoch\" and "
+            "'save_strategy' \"steps\"; make "
+            "them agree, or set load_best_model_at_end to false");
+  EXPECT_EQ(
+      sentence_with(
+          "\"load_best_model_at_end\": true, \"eval_strategy\": \"steps\", \"eval_steps\": 30, \"save_steps\": 50"),
+      "FILE:3: 'load_best_model_at_end' needs 'save_steps' (50) to be a multiple of 'eval_steps' (30); make them "
+      "agree, or set "
+      "load_best_model_at_end to false");
+  EXPECT_EQ(sentence_with("\"adapter_name_or_path\": \"a\", \"use_lora\": false"),
+            "FILE:3: 'adapter_name_or_path' is given but 'use_lora' is false; set use_lora to true, or remove "
+            "adapter_name_or_path");
+  EXPECT_EQ(sentence_with("\"logging_steps\": 0"),
+            "FILE:3: 'logging_steps' is 0 while 'logging_strategy' is \"steps\"; set logging_strategy to \"no\", or "
+            "logging_steps above 0");
+  EXPECT_THAT(sentence_with("\"save_steps\": 0"), HasSubstr("'save_steps' is 0 while 'save_strategy' is \"steps\""));
+}
+
+TEST(Checks, Fp16BecomesBf16AndSaysSo) {
+  const LoadedConfig loaded = load_with(R"("fp16": true)");
+  EXPECT_TRUE(loaded.args.bf16);
+  EXPECT_FALSE(loaded.args.fp16);
+  EXPECT_THAT(loaded.notes, Contains(HasSubstr("computes in bf16")));
+  const LoadedConfig chosen = load_with(R"("bf16": true)");  // the toolkit's default fp16 gives way
+  EXPECT_TRUE(chosen.args.bf16);
+  EXPECT_THAT(chosen.notes, Not(Contains(HasSubstr("computes in bf16"))));
+  const LoadedConfig full = load_with(R"("bf16": false, "fp16": false)");
+  EXPECT_FALSE(full.args.bf16 || full.args.fp16);
+  const LoadedConfig overridden = load_with(R"("fp16": true, "bf16": false)", {"bf16=true"});
+  EXPECT_TRUE(overridden.args.bf16);
+  EXPECT_FALSE(overridden.args.fp16);
+}
+
+TEST(Checks, WarmupRatioTakesTheStepsPlace) {
+  EXPECT_EQ(load_with(R"("warmup_ratio": 0.1)").args.warmup_steps, 0);
+  const auto file_steps = load_with(R"("warmup_steps": 50)", {"warmup_ratio=0.1"}).args;
+  EXPECT_EQ(file_steps.warmup_steps, 0);
+  EXPECT_EQ(file_steps.warmup_ratio, 0.1);
+  const auto file_ratio = load_with(R"("warmup_ratio": 0.1)", {"warmup_steps=50"}).args;
+  EXPECT_EQ(file_ratio.warmup_steps, 50);
+  EXPECT_EQ(file_ratio.warmup_ratio, 0);
+  EXPECT_EQ(load_with(R"("warmup_steps": 50, "warmup_ratio": 0.0)").args.warmup_steps, 50);
+}
+
+TEST(Checks, RepairsAreSaid) {
+  const LoadedConfig best = load_with(R"("load_best_model_at_end": true)");
+  EXPECT_FALSE(best.args.load_best_model_at_end);
+  EXPECT_THAT(best.notes, Contains(HasSubstr("load_best_model_at_end is disabled")));
+  EXPECT_THAT(load_with("\"seed\": 1").notes, Not(Contains(HasSubstr("load_best_model_at_end"))));
+  const LoadedConfig itself = load_with(R"("eval_strategy": "steps")");
+  EXPECT_THAT(itself.notes, Contains(HasSubstr("evaluation runs on the training rows themselves")));
+  const LoadedConfig split = load_with(R"("eval_strategy": "steps", "eval_split_ratio": 0.2)");
+  EXPECT_THAT(split.notes, Not(Contains(HasSubstr("training rows themselves"))));
+  EXPECT_EQ(
+      load_with(R"("eval_strategy": "steps", "eval_steps": null, "logging_steps": 7, "load_best_model_at_end": false)")
+          .args.eval_steps,
+      7);
+  const LoadedConfig differing = load_with(R"("eval_strategy": "epoch")");  // load_best_model_at_end holds its default
+  EXPECT_FALSE(differing.args.load_best_model_at_end);
+  EXPECT_THAT(differing.notes, Contains(HasSubstr("needs equal strategies")));
+  const LoadedConfig adapter = load_with(R"("adapter_name_or_path": "a")");
+  EXPECT_TRUE(adapter.args.use_lora);
+  EXPECT_THAT(adapter.notes, Contains(HasSubstr("use_lora is true because")));
+}
+
+TEST(Checks, KeysWithoutEffectAreNamed) {
+  const LoadedConfig loaded =
+      load_with(R"("lora_rank": 8, "dataloader_pin_memory": true, "push_to_hub": false, "eval_steps": 5)");
+  EXPECT_THAT(loaded.notes,
+              Contains("without effect: lora_rank (use_lora is false), eval_steps (eval_strategy is not \"steps\"), "
+                       "dataloader_pin_memory (rows are made ready before training, there are no loader processes), "
+                       "push_to_hub"));
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,153 @@
+#include "config/plan.h"
+
+#include "config/config_testing.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::HasSubstr;
+
+ModelShape qwen25() {
+  ModelShape shape;
+  shape.vocab_size = 151936, shape.hidden_size = 896, shape.intermediate_size = 4864, shape.num_layers = 24;
+  shape.num_heads = 14, shape.num_kv_heads = 2, shape.head_dim = 64;
+  shape.tie_word_embeddings = shape.qkv_bias = true;
+  shape.torch_dtype = DType::kBF16;
+  return shape;
+}
+
+TrainingArguments lora() {
+  TrainingArguments args;
+  args.use_lora = args.bf16 = true;
+  args.fp16 = false;
+  return args;
+}
+
+int64_t bytes(const MemoryPlan& plan, MemoryClass memory_class) {
+  return plan.bytes[static_cast<size_t>(memory_class)];
+}
+
+MemoryPlan plan_of(const TrainingArguments& args, const LoadShape& load) {
+  return plan_memory(qwen25(), args, load, compute_dtype(args), trainable_parameters(qwen25(), args));
+}
+
+/// The counts of the toolkit's documentation, which peft gave.
+TEST(Plan, CountsTrainableParameters) {
+  TrainingArguments args = lora();
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 35'192'832);
+  args.lora_target_modules = "q_proj,k_proj,v_proj,o_proj";
+  args.lora_r = 32;
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 4'325'376);
+  args.lora_r = 16;
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 2'162'688);
+  args.lora_target_modules = "all-linear";
+  args.lora_r = 48;
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 26'394'624);
+  args.use_lora = false;
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 494'032'768);
+}
+
+TEST(Plan, StateOfAnAdapterOverMappedWeights) {
+  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  EXPECT_EQ(plan.mapped_bytes, int64_t{2} * 494'032'768);
+  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), 4 * 35'192'832);
+  EXPECT_EQ(bytes(plan, MemoryClass::kMaster), 0);
+  EXPECT_EQ(bytes(plan, MemoryClass::kGradients), 4 * 35'192'832);
+  EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), 8 * 35'192'832);
+}
+
+TEST(Plan, FrozenWeightsOfAnotherTypeAreCopies) {
+  TrainingArguments args = lora();
+  args.bf16 = false;
+  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  EXPECT_EQ(plan.mapped_bytes, 0);
+  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), int64_t{4} * (494'032'768 + 35'192'832));
+}
+
+TEST(Plan, FullTrainingKeepsMasters) {
+  TrainingArguments args = lora();
+  args.use_lora = false;
+  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), int64_t{2} * 494'032'768);
+  EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{4} * 494'032'768);
+  EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), int64_t{8} * 494'032'768);
+}
+
+TEST(Plan, ActivationsGrowWithTokensAndShrinkWithCheckpointing) {
+  TrainingArguments args = lora();
+  const int64_t small = bytes(plan_of(args, {512, 256, 100}), MemoryClass::kActivations);
+  const int64_t large = bytes(plan_of(args, {1024, 256, 100}), MemoryClass::kActivations);
+  EXPECT_GT(large, small * 3 / 2);
+  EXPECT_LE(large, 2 * small);
+  args.gradient_checkpointing = true;
+  EXPECT_LT(bytes(plan_of(args, {1024, 256, 100}), MemoryClass::kActivations), large / 3);
+}
+
+/// No term grows with vocabulary times tokens: the logits of a chunk are all there is of them.
+TEST(Plan, LogitsAreNeverWhole) {
+  const int64_t whole = 4 * 151936 * int64_t{65536};
+  TrainingArguments args = lora();
+  args.gradient_checkpointing = true;
+  EXPECT_LT(bytes(plan_of(args, {65536, 2048, 65536}), MemoryClass::kActivations), whole);
+}
+
+TEST(Plan, TermsAddUp) {
+  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  int64_t sum = 0;
+  for (const PlanTerm& term : plan.terms) sum += term.bytes;
+  EXPECT_EQ(plan.total(), sum);
+}
+
+TEST(Plan, DescriptionNamesEveryPart) {
+  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  const std::string text = describe(plan, int64_t{8} << 30U);
+  EXPECT_THAT(text, HasSubstr("memory plan: " + format_bytes(plan.total()) + " of " + format_bytes(int64_t{8} << 30U) +
+                              " available"));
+  for (const char* part : {"weights", "gradients", "optimizer", "activations", "mapped", "kept for backward"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST(Plan, DiskSpaceOfSaving) {
+  TrainingArguments args = lora();
+  const int64_t trainable = trainable_parameters(qwen25(), args);
+  const int64_t whole = checkpoint_bytes(qwen25(), args, trainable);
+  EXPECT_GE(whole, (4 + 8) * trainable);
+  args.save_strategy = "no";  // the final save alone
+  EXPECT_EQ(whole - checkpoint_bytes(qwen25(), args, trainable), 8 * trainable);
+  args.use_lora = false;
+  EXPECT_GE(checkpoint_bytes(qwen25(), args, 494'032'768), int64_t{2} * 494'032'768);
+}
+
+TEST(Plan, WhatDoesNotFitSaysWhatWould) {
+  TrainingArguments args = lora();
+  args.per_device_train_batch_size = 8;
+  const LoadShape load{8 * 512, 512, 8 * 512};
+  const int64_t trainable = trainable_parameters(qwen25(), args), needed = plan_of(args, load).total();
+  EXPECT_NO_THROW(require_memory(qwen25(), args, load, DType::kBF16, trainable, needed));
+  try {
+    require_memory(qwen25(), args, load, DType::kBF16, trainable, needed - 1);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 3);
+    EXPECT_THAT(error.what(), HasSubstr("the run does not fit in memory: it needs"));
+    EXPECT_THAT(error.hint(), HasSubstr("per_device_train_batch_size 4 with gradient_accumulation_steps 16 takes"));
+  }
+  try {
+    require_memory(qwen25(), args, load, DType::kBF16, trainable, 1 << 20);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.hint(), HasSubstr("weights and optimizer alone take"));
+  }
+}
+
+TEST(Plan, ComputeTypeFollowsTheSettings) {
+  TrainingArguments args;
+  args.fp16 = false;
+  EXPECT_EQ(compute_dtype(args), DType::kF32);
+  args.bf16 = true;
+  EXPECT_EQ(compute_dtype(args), DType::kBF16);
+}
+
+}  // namespace
+}  // namespace lathe

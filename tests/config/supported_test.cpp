@@ -1,0 +1,45 @@
+// Sentences are compared word for word: they are what a user sees.
+#include "config/checks.h"
+#include "config/config_testing.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
+  EXPECT_EQ(sentence_with("\"use_qlora\": true"),
+            "FILE:3: 'use_qlora': QLoRA (quantised weights) is not part of this version; use "
+            "\"use_lora\": true with bf16 weights");
+  EXPECT_THAT(sentence_with("\"load_in_4bit\": true"),
+              HasSubstr("FILE:3: 'load_in_4bit': QLoRA (quantised weights) is not part of"));
+  EXPECT_EQ(sentence_with("\"use_deepspeed\": true"),
+            "FILE:3: 'use_deepspeed': the DeepSpeed backend is not part of this version; set use_deepspeed to false: "
+            "the same preset "
+            "trains on one process without it");
+  EXPECT_EQ(sentence_with("\"deepspeed\": \"ds.json\""),
+            "FILE:3: 'deepspeed': the DeepSpeed backend is not part of this version; remove "
+            "the key");
+  EXPECT_THAT(sentence_with("\"deepspeed\": {\"a\": 1}"), HasSubstr("'deepspeed': the DeepSpeed backend is not part"));
+  EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
+            "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
+            "strict_precision false");
+  EXPECT_EQ(sentence_with("\"packing\": true"),
+            "FILE:3: 'packing': packing across rows is not part of this version; leave it false: "
+            "batches hold no padding anyway");
+  EXPECT_EQ(sentence_with("\"optim\": \"sgd\""),
+            "FILE:3: 'optim': \"sgd\" is not supported; allowed: adamw_torch | adamw_torch_fused");
+  EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),
+              HasSubstr("'lr_scheduler_type': \"greedy\" is not supported"));
+  EXPECT_THAT(sentence_with("\"save_strategy\": \"best\""), HasSubstr("'save_strategy': \"best\" is not supported"));
+  EXPECT_EQ(sentence_with("\"use_dora\": true"),
+            "FILE:3: 'use_dora' is not supported with the value true; DoRA is not part of this "
+            "version: use plain LoRA");
+  EXPECT_THAT(sentence_with("\"zero_offload_dir\": \"/nvme\""),
+              HasSubstr("'zero_offload_dir' is not supported with the value"));
+  EXPECT_THAT(sentence_with("\"fsdp\": \"full_shard\""),
+              HasSubstr("'fsdp' is not supported with the value \"full_shard\""));
+}
+
+}  // namespace
+}  // namespace lathe
