@@ -1,0 +1,197 @@
+// adapter_config.json and adapter_model.safetensors, as peft 0.21 writes and reads them.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <lathe/error.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "model/lora.h"
+#include "model/tensor_file.h"
+#include "ops/dtype.h"
+
+namespace lathe {
+namespace {
+
+constexpr const char* kConfigFile = "adapter_config.json";
+constexpr const char* kWeightsFile = "adapter_model.safetensors";
+
+Json number(double value) {
+  if (value == std::floor(value) && std::abs(value) < 1e15) return static_cast<int64_t>(value);
+  return value;
+}
+
+// A list as given; an expression as given, but "all-linear" as the names it stands for, as peft does.
+Json targets_of(const LoraConfig& config, const TensorMap& adapter) {
+  if (const auto* names = std::get_if<std::vector<std::string>>(&config.target_modules)) return *names;
+  const auto& expression = std::get<std::string>(config.target_modules);
+  if (expression.find("linear") == std::string::npos) return expression;
+  std::set<std::string> names;
+  for (const auto& [id, tensor] : adapter) names.emplace(projection_name(id.site));
+  return names;
+}
+
+Json config_json(const LoraConfig& config, const TensorMap& adapter) {
+  Json json = Json::object();
+  for (const char* key :
+       {"alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config", "eva_config", "exclude_modules",
+        "kasa_config", "layer_replication", "layers_pattern", "layers_to_transform", "lora_ga_config",
+        "megatron_config", "modules_to_save", "monteclora_config", "revision", "target_parameters",
+        "trainable_token_indices", "use_bdlora", "velora_config"}) {
+    json[key] = nullptr;
+  }
+  for (const char* key : {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora"}) {
+    json[key] = false;
+  }
+  for (const char* key : {"alpha_pattern", "loftq_config", "rank_pattern"}) json[key] = Json::object();
+  json["base_model_name_or_path"] = config.base_model_name_or_path;
+  json["bias"] = "none";
+  json["inference_mode"] = true;
+  json["init_lora_weights"] = true;
+  json["lora_alpha"] = number(config.alpha);
+  json["lora_dropout"] = config.dropout;
+  json["megatron_core"] = "megatron.core";
+  json["peft_type"] = "LORA";
+  json["peft_version"] = "0.21.2";
+  json["qalora_group_size"] = 16;
+  json["r"] = config.r;
+  json["target_modules"] = targets_of(config, adapter);
+  json["task_type"] = "CAUSAL_LM";
+  json["use_rslora"] = config.use_rslora;
+  Json sorted = Json::object();
+  std::set<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.insert(key);
+  for (const std::string& key : keys) sorted[key] = json[key];
+  return sorted;
+}
+
+// Anything but absent, null, false and empty.
+bool in_use(const Json& json, const char* key) {
+  if (!json.contains(key)) return false;
+  const Json& value = json[key];
+  if (value.is_null() || (value.is_boolean() && !value.get<bool>())) return false;
+  return !((value.is_object() || value.is_array() || value.is_string()) && value.empty());
+}
+
+void refuse(const std::string& file, const std::string& key, const std::string& what) {
+  throw Error(ErrorKind::kData, what, {.file = file, .key = key}, "only plain LoRA adapters are read");
+}
+
+void refuse_other_kinds(const Json& json, const std::string& file) {
+  const std::string type = json.value("peft_type", "");
+  if (type != "LORA") refuse(file, "peft_type", fmt::format("is '{}', an adapter of another kind than LoRA", type));
+  if (in_use(json, "use_dora")) refuse(file, "use_dora", "DoRA adapters are not supported");
+  if (json.contains("bias") && json["bias"] != "none") {
+    refuse(file, "bias", fmt::format("is {}; adapters that train biases are not supported", json["bias"].dump()));
+  }
+  for (const char* key :
+       {"lora_bias", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication",
+        "layers_to_transform", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
+        "arrow_config", "use_qalora", "use_bdlora", "kasa_config", "velora_config", "monteclora_config"}) {
+    if (in_use(json, key)) refuse(file, key, "is in use, which is not supported");
+  }
+  // These change the base model's own weights when the adapter is made.
+  if (!json.contains("init_lora_weights") || !json["init_lora_weights"].is_string()) return;
+  const auto kind = json["init_lora_weights"].get<std::string>();
+  for (const char* changed : {"pissa", "olora", "corda", "loftq", "mica", "lora_ga"}) {
+    if (kind.starts_with(changed)) {
+      refuse(file, "init_lora_weights", fmt::format("is '{}', which changes the base model's weights", kind));
+    }
+  }
+}
+
+template <typename T>
+T required(const Json& json, const char* key, const std::string& file) {
+  try {
+    return json.at(key).get<T>();
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::kData, fmt::format("'{}' is missing or of another type than expected", key),
+                {.file = file, .key = key});
+  }
+}
+
+LoraConfig read_config(const std::string& file) {
+  const Json json = read_json_file(file);
+  if (!json.is_object()) throw Error(ErrorKind::kData, "is no JSON object", {.file = file});
+  refuse_other_kinds(json, file);
+  LoraConfig config;
+  config.r = required<int64_t>(json, "r", file);
+  if (config.r <= 0) throw Error(ErrorKind::kData, "must be positive", {.file = file, .key = "r"});
+  config.alpha = required<double>(json, "lora_alpha", file);
+  if (json.contains("lora_dropout")) config.dropout = required<double>(json, "lora_dropout", file);
+  if (json.contains("use_rslora")) config.use_rslora = required<bool>(json, "use_rslora", file);
+  if (in_use(json, "base_model_name_or_path")) {
+    config.base_model_name_or_path = required<std::string>(json, "base_model_name_or_path", file);
+  }
+  if (json.contains("target_modules") && json["target_modules"].is_string()) {
+    config.target_modules = json["target_modules"].get<std::string>();
+  } else {
+    config.target_modules = required<std::vector<std::string>>(json, "target_modules", file);
+  }
+  return config;
+}
+
+std::string shape_text(at::IntArrayRef shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+// Shape of each tensor that an adapter with this config has.
+std::map<ParameterId, std::vector<int64_t>> adapter_shapes(const LoraConfig& config, const ModelShape& shape) {
+  const auto base = expected_shapes(shape);
+  std::map<ParameterId, std::vector<int64_t>> shapes;
+  for (const ParameterId& module : select_modules(config, shape)) {
+    const std::vector<int64_t>& extents = base.at(module);
+    shapes[{module.block, module.site, Part::kLoraA}] = {config.r, extents[1]};
+    shapes[{module.block, module.site, Part::kLoraB}] = {extents[0], config.r};
+  }
+  return shapes;
+}
+
+}  // namespace
+
+void save_adapter(const std::string& directory, const LoraConfig& config, const TensorMap& adapter) {
+  NamedTensors tensors;
+  for (const auto& [id, tensor] : adapter) tensors.emplace_back(peft_name(id), tensor.to(at::kFloat));
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  const std::filesystem::path folder(directory);
+  save_tensors((folder / kWeightsFile).string(), tensors);
+  atomic_write((folder / kConfigFile).string(), dump_json(config_json(config, adapter), 2) + "\n");
+}
+
+LoadedAdapter load_adapter(const std::string& directory, const ModelShape& shape) {
+  const std::filesystem::path folder(directory);
+  const std::string weights_path = (folder / kWeightsFile).string();
+  LoadedAdapter loaded{.config = read_config((folder / kConfigFile).string()), .weights = {}};
+  const auto expected = adapter_shapes(loaded.config, shape);
+  const SafetensorsFile file = SafetensorsFile::open(weights_path);
+  for (const auto& [name, entry] : file.tensors()) {
+    const std::optional<ParameterId> id = parse_hf_name(name);
+    const auto found = id ? expected.find(*id) : expected.end();
+    if (found == expected.end()) {
+      throw Error(ErrorKind::kData, "tensor belongs to no module that target_modules names in this model",
+                  {.file = weights_path, .key = name}, "the adapter was made for another model");
+    }
+    if (entry.shape != found->second) {
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("has shape {} where the model asks for {}", shape_text(entry.shape), shape_text(found->second)),
+          {.file = weights_path, .key = name}, "the adapter was made for another model");
+    }
+    // A copy: adapters are trained on, and a view of the file is read-only.
+    loaded.weights[*id] = map_tensor(file, entry).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  }
+  for (const auto& [id, extents] : expected) {
+    if (!loaded.weights.contains(id)) {
+      throw Error(ErrorKind::kData, "tensor is missing", {.file = weights_path, .key = peft_name(id)});
+    }
+  }
+  return loaded;
+}
+
+}  // namespace lathe

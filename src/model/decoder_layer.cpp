@@ -1,0 +1,171 @@
+#include "model/decoder_layer.h"
+
+#include <ATen/ATen.h>
+
+#include "ops/check.h"
+#include "ops/rms_norm.h"
+#include "ops/swiglu.h"
+
+namespace lathe {
+namespace {
+
+at::Tensor* slot(LayerSaved* saved, Site site) {
+  return saved == nullptr ? nullptr : &saved->a_x[static_cast<size_t>(site)];
+}
+
+}  // namespace
+
+// Each needs what the ones below it in the layer need: gradients flow from `gate_up` down to `dx`.
+struct DecoderLayer::Needs {
+  bool dx = false;         // d x
+  bool projected = false;  // d q, d k, d v: the attention's own backward
+  bool middle = false;     // d middle, the residual after attention
+  bool gate_up = false;    // d gate, d up
+};
+
+DecoderLayer::DecoderLayer(const BlockView& view, int64_t index, const PassContext& pass)
+    : view_(view),
+      block_(BlockId::decoder(index)),
+      pass_(pass),
+      q_(view, block_, Site::kQ, pass),
+      k_(view, block_, Site::kK, pass),
+      v_(view, block_, Site::kV, pass),
+      o_(view, block_, Site::kO, pass),
+      gate_(view, block_, Site::kGate, pass),
+      up_(view, block_, Site::kUp, pass),
+      down_(view, block_, Site::kDown, pass) {}
+
+bool DecoderLayer::wants(Site site) const {
+  return pass_.gradients != nullptr && pass_.gradients->wants({block_, site, Part::kWeight});
+}
+
+bool DecoderLayer::trains() const {
+  return needs(false).gate_up || down_.trains();
+}
+
+DecoderLayer::Needs DecoderLayer::needs(bool want_dx) const {
+  Needs needs;
+  needs.dx = want_dx || wants(Site::kInputNorm);
+  needs.projected = needs.dx || q_.trains() || k_.trains() || v_.trains() || wants(Site::kQNorm) || wants(Site::kKNorm);
+  needs.middle = needs.projected || o_.trains();
+  needs.gate_up = needs.middle || wants(Site::kPostNorm) || gate_.trains() || up_.trains();
+  return needs;
+}
+
+at::Tensor DecoderLayer::normed(const at::Tensor& x, Site site, at::Tensor* rstd) const {
+  return ops::rms_norm(x, view_.get(site), pass_.shape.rms_norm_eps, rstd);
+}
+
+at::Tensor DecoderLayer::heads_normed(const at::Tensor& x, Site site) const {
+  if (!pass_.shape.qk_norm) return x;
+  return normed(x.view({-1, pass_.shape.head_dim}), site).view(x.sizes());
+}
+
+DecoderLayer::Keys DecoderLayer::positioned(const at::Tensor& q, const at::Tensor& k) const {
+  return {ops::rotary(heads_normed(q, Site::kQNorm), pass_.rotary),
+          ops::rotary(heads_normed(k, Site::kKNorm), pass_.rotary)};
+}
+
+at::Tensor DecoderLayer::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+  at::Tensor out;
+  if (pass_.cache == nullptr) {
+    out = ops::attention(q, k, v, pass_.rows);
+  } else {
+    const auto [keys, values] = pass_.cache->append(block_.layer, k, v);
+    out = ops::attention(q, keys, values, pass_.rows);
+  }
+  return out.view({q.size(0), -1});
+}
+
+at::Tensor DecoderLayer::forward(const at::Tensor& x, LayerSaved* saved) const {
+  LATHE_EXPECT(x, ({ops::kAny, pass_.shape.hidden_size}), pass_.options.compute_dtype);
+  if (saved == nullptr) return run(x, nullptr);
+  saved->x = x;
+  return run(x, pass_.options.gradient_checkpointing ? nullptr : saved);
+}
+
+at::Tensor DecoderLayer::run(const at::Tensor& x, LayerSaved* saved) const {
+  const int64_t tokens = x.size(0), dim = pass_.shape.head_dim;
+  const at::Tensor input = normed(x, Site::kInputNorm);                                   // 1
+  const at::Tensor q = q_.forward(input, slot(saved, Site::kQ)).view({tokens, -1, dim});  // 2
+  const at::Tensor k = k_.forward(input, slot(saved, Site::kK)).view({tokens, -1, dim});
+  const at::Tensor v = v_.forward(input, slot(saved, Site::kV)).view({tokens, -1, dim});
+  const Keys at = positioned(q, k);                                                // 3
+  const at::Tensor attention = attend(at.q, at.k, v);                              // 4
+  const at::Tensor middle = o_.forward(attention, slot(saved, Site::kO)).add_(x);  // 5
+  const at::Tensor inner = normed(middle, Site::kPostNorm);                        // 6
+  const at::Tensor gate = gate_.forward(inner, slot(saved, Site::kGate));          // 7
+  const at::Tensor up = up_.forward(inner, slot(saved, Site::kUp));
+  if (saved != nullptr) {
+    saved->q = q, saved->k = k, saved->v = v, saved->middle = middle, saved->gate = gate, saved->up = up;
+    if (o_.needs_input()) saved->attention = attention;
+  }
+  return down_.forward(ops::swiglu(gate, up), slot(saved, Site::kDown)).add_(middle);  // 8
+}
+
+at::Tensor DecoderLayer::backward(const at::Tensor& dy, LayerSaved& saved, bool want_dx) const {
+  LATHE_EXPECT(dy, ({saved.x.size(0), pass_.shape.hidden_size}), pass_.options.compute_dtype);
+  const Needs needs = this->needs(want_dx);
+  if (pass_.options.gradient_checkpointing) (void)run(saved.x, &saved);
+  const at::Tensor dmiddle = mlp_backward(dy, saved, needs);
+  at::Tensor dx = needs.middle ? attention_backward(dmiddle, saved, needs) : at::Tensor();
+  saved = {};
+  return dx;
+}
+
+at::Tensor DecoderLayer::mlp_backward(const at::Tensor& dy, LayerSaved& saved, const Needs& needs) const {
+  const auto a_x = [&](Site site) { return saved.a_x[static_cast<size_t>(site)]; };
+  at::Tensor dactivated, dinner, rstd;
+  const at::Tensor activated = down_.needs_input() ? ops::swiglu(saved.gate, saved.up) : at::Tensor();
+  down_.backward(dy, activated, a_x(Site::kDown), needs.gate_up ? &dactivated : nullptr);  // 8
+  if (!needs.gate_up) return {};
+  const auto [dgate, dup] = ops::swiglu_backward(dactivated, saved.gate, saved.up);
+  const at::Tensor inner = normed(saved.middle, Site::kPostNorm, &rstd);
+  at::Tensor* into = needs.middle || wants(Site::kPostNorm) ? &dinner : nullptr;
+  gate_.backward(dgate, inner, a_x(Site::kGate), into);  // 7
+  up_.backward(dup, inner, a_x(Site::kUp), into);
+  if (into == nullptr) return {};
+  at::Tensor dmiddle = norm_backward(dinner, saved.middle, rstd, Site::kPostNorm, needs.middle);  // 6
+  return needs.middle ? dmiddle.add_(dy) : at::Tensor();
+}
+
+at::Tensor DecoderLayer::attention_backward(const at::Tensor& dmiddle, LayerSaved& saved, const Needs& needs) const {
+  const auto a_x = [&](Site site) { return saved.a_x[static_cast<size_t>(site)]; };
+  const int64_t tokens = dmiddle.size(0);
+  at::Tensor dattention, dinput, rstd;
+  o_.backward(dmiddle, saved.attention, a_x(Site::kO), needs.projected ? &dattention : nullptr);  // 5
+  if (!needs.projected) return {};
+  const Keys at = positioned(saved.q, saved.k);
+  const auto [dq, dk, dv] =
+      ops::attention_backward(dattention.view(saved.q.sizes()), at.q, at.k, saved.v, pass_.rows);  // 4
+  const at::Tensor dq_raw = unposition(dq, saved.q, Site::kQNorm).view({tokens, -1});              // 3
+  const at::Tensor dk_raw = unposition(dk, saved.k, Site::kKNorm).view({tokens, -1});
+  const at::Tensor input = normed(saved.x, Site::kInputNorm, &rstd);
+  at::Tensor* into = needs.dx ? &dinput : nullptr;
+  q_.backward(dq_raw, input, a_x(Site::kQ), into);  // 2
+  k_.backward(dk_raw, input, a_x(Site::kK), into);
+  v_.backward(dv.view({tokens, -1}), input, a_x(Site::kV), into);
+  if (into == nullptr) return {};
+  return norm_backward(dinput, saved.x, rstd, Site::kInputNorm, true).add_(dmiddle);  // 1
+}
+
+at::Tensor DecoderLayer::norm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& rstd, Site site,
+                                       bool want_dx) const {
+  at::Tensor dweight;
+  at::Tensor dx = ops::rms_norm_backward(dy, x, view_.get(site), rstd, wants(site) ? &dweight : nullptr, want_dx);
+  if (dweight.defined()) {
+    pass_.gradients->ready({block_, site, Part::kWeight}, dweight, pass_.last_micro_batch);
+  }
+  return dx;
+}
+
+at::Tensor DecoderLayer::unposition(const at::Tensor& d, const at::Tensor& raw, Site norm) const {
+  const at::Tensor unrotated = ops::rotary_backward(d, pass_.rotary);
+  if (!pass_.shape.qk_norm) return unrotated;
+  const at::Tensor rows = raw.view({-1, pass_.shape.head_dim});
+  at::Tensor rstd;
+  (void)normed(rows, norm, &rstd);
+  return norm_backward(unrotated.view(rows.sizes()), rows, rstd, norm, true).view(raw.sizes());
+}
+
+}  // namespace lathe

@@ -1,0 +1,90 @@
+#include "model/head.h"
+
+#include <ATen/ATen.h>
+#include <lathe/error.h>
+
+#include <algorithm>
+
+#include "ops/check.h"
+#include "ops/cross_entropy.h"
+#include "ops/linear.h"
+#include "ops/rms_norm.h"
+
+namespace lathe {
+
+Head::Supervised Head::supervised(const std::vector<int32_t>& targets) const {
+  const auto count = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnoreLabel; });
+  Supervised chosen{at::empty({count}, at::dtype(at::kLong)), at::empty({count}, at::dtype(at::kLong))};
+  auto* position = chosen.positions.mutable_data_ptr<int64_t>();
+  auto* label = chosen.labels.mutable_data_ptr<int64_t>();
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i] == kIgnoreLabel) continue;
+    LATHE_ASSERT(targets[i] >= 0 && targets[i] < pass_.shape.vocab_size);
+    *position++ = static_cast<int64_t>(i);
+    *label++ = targets[i];
+  }
+  return chosen;
+}
+
+ParameterId Head::matrix_id() const {
+  if (pass_.shape.tie_word_embeddings) return {BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
+  return {BlockId::head(), Site::kLmHead, Part::kWeight};
+}
+
+at::Tensor Head::logits(const at::Tensor& hidden) const {
+  const at::Tensor normed = ops::rms_norm(hidden, view_.get(Site::kFinalNorm), pass_.shape.rms_norm_eps, nullptr);
+  return ops::linear(normed, view_.get(Site::kLmHead), {}).to(at::kFloat);
+}
+
+double Head::evaluate(const at::Tensor& hidden, const std::vector<int32_t>& targets) const {
+  const Supervised chosen = supervised(targets);
+  const int64_t count = chosen.labels.size(0), chunk = pass_.options.loss_chunk_tokens;
+  const at::Tensor normed = ops::rms_norm(hidden.index_select(0, chosen.positions), view_.get(Site::kFinalNorm),
+                                          pass_.shape.rms_norm_eps, nullptr);
+  double loss = 0;
+  for (int64_t begin = 0; begin < count; begin += chunk) {
+    const int64_t n = std::min(chunk, count - begin);
+    at::Tensor logits = ops::linear(normed.narrow(0, begin, n), view_.get(Site::kLmHead), {});
+    loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, std::nullopt);
+  }
+  return loss;
+}
+
+double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_t>& targets, double loss_scale,
+                              at::Tensor* dhidden) const {
+  const Supervised chosen = supervised(targets);
+  const int64_t count = chosen.labels.size(0), chunk = pass_.options.loss_chunk_tokens;
+  const at::Tensor& matrix = view_.get(Site::kLmHead);
+  const ParameterId norm_id = {BlockId::head(), Site::kFinalNorm, Part::kWeight};
+  const bool want_matrix = pass_.gradients->wants(matrix_id()), want_norm = pass_.gradients->wants(norm_id);
+  const bool want_dnormed = want_norm || dhidden != nullptr;
+  const at::Tensor picked = hidden.index_select(0, chosen.positions);
+  at::Tensor rstd, dnorm;
+  const at::Tensor normed = ops::rms_norm(picked, view_.get(Site::kFinalNorm), pass_.shape.rms_norm_eps, &rstd);
+  at::Tensor dnormed = want_dnormed ? at::empty_like(normed) : at::Tensor();
+  // Chunks add up in fp32: in bf16 a long batch's later chunks would be lost.
+  at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), at::dtype(at::kFloat)) : at::Tensor();
+  double loss = 0;
+  for (int64_t begin = 0; begin < count; begin += chunk) {
+    const int64_t n = std::min(chunk, count - begin);
+    const at::Tensor rows = normed.narrow(0, begin, n);
+    at::Tensor logits = ops::linear(rows, matrix, {});
+    loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, loss_scale);
+    if (want_dnormed) {
+      at::Tensor into = dnormed.narrow(0, begin, n);
+      at::mm_out(into, logits, matrix);
+    }
+    if (want_matrix) dmatrix.add_(ops::linear_weight_gradient(logits, rows));
+  }
+  if (want_matrix) pass_.gradients->ready(matrix_id(), dmatrix, pass_.last_micro_batch);
+  if (!want_dnormed) return loss;
+  const at::Tensor dpicked = ops::rms_norm_backward(dnormed, picked, view_.get(Site::kFinalNorm), rstd,
+                                                    want_norm ? &dnorm : nullptr, dhidden != nullptr);
+  if (want_norm) pass_.gradients->ready(norm_id, dnorm, pass_.last_micro_batch);
+  if (dhidden != nullptr) {
+    *dhidden = at::zeros(hidden.sizes(), hidden.options()).index_copy_(0, chosen.positions, dpicked);
+  }
+  return loss;
+}
+
+}  // namespace lathe

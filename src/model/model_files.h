@@ -1,0 +1,31 @@
+#pragma once
+// A Hugging Face model folder ⇄ tensors by ParameterId.
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+
+#include "config/model_shape.h"
+#include "model/parameter.h"
+
+namespace lathe {
+
+using TensorMap = std::map<ParameterId, at::Tensor>;
+
+/// Weights of a folder (model.safetensors, or model.safetensors.index.json with its shards), each of `dtype`. A tensor
+/// that already has that dtype is a view of the mapped file (no copy, read-only); others are converted.
+/// @throws Error(kData) naming file and tensor: missing, wrong shape (both shapes), unexpected tensors, no floats.
+[[nodiscard]] TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype);
+
+/// Random weights as transformers initialises them: normal(0, initializer_range) for linear and embedding weights, ones
+/// for norms, zeros for biases, drawn in the order of transformers' modules from torch's generator with that seed.
+[[nodiscard]] TensorMap init_model_weights(const ModelShape& shape, uint64_t seed, at::ScalarType dtype);
+
+/// Writes config.json (dtype set), model.safetensors (sharded with an index beyond max_shard_bytes, as transformers).
+void save_model_weights(const std::string& directory, const ModelShape& shape, const TensorMap& weights,
+                        int64_t max_shard_bytes = 5'000'000'000);
+
+/// Expected shape of each base parameter of a model.
+[[nodiscard]] std::map<ParameterId, std::vector<int64_t>> expected_shapes(const ModelShape& shape);
+
+}  // namespace lathe

@@ -1,0 +1,81 @@
+#include "model/projection.h"
+
+#include <ATen/ATen.h>
+
+#include "ops/check.h"
+#include "ops/linear.h"
+
+namespace lathe {
+
+Projection::Projection(const BlockView& view, BlockId block, Site site, const PassContext& pass)
+    : pass_(pass), block_(block), site_(site), weight_(view.get(site)), bias_(view.get(site, Part::kBias)) {
+  const at::Tensor& a = view.get(site, Part::kLoraA);
+  if (!a.defined()) return;
+  const at::Tensor& b = view.get(site, Part::kLoraB);
+  const int64_t r = pass.options.lora.r;
+  LATHE_EXPECT(a, ({r, weight_.size(1)}), at::kFloat);
+  LATHE_EXPECT(b, ({weight_.size(0), r}), at::kFloat);
+  a_ = a.to(pass.options.compute_dtype);
+  scaled_b_ = (b * pass.options.lora.scale).to(pass.options.compute_dtype);
+}
+
+bool Projection::wants(Part part) const {
+  return pass_.gradients != nullptr && pass_.gradients->wants({block_, site_, part});
+}
+
+void Projection::give(Part part, const at::Tensor& gradient) const {
+  pass_.gradients->ready({block_, site_, part}, gradient, pass_.last_micro_batch);
+}
+
+bool Projection::trains() const {
+  return wants(Part::kWeight) || wants(Part::kBias) || wants(Part::kLoraA) || wants(Part::kLoraB);
+}
+
+bool Projection::needs_input() const {
+  return wants(Part::kWeight) || wants(Part::kLoraA);
+}
+
+at::Tensor Projection::drop(const at::Tensor& x) const {
+  const double probability = pass_.options.lora.dropout;
+  if (!pass_.dropout.enabled || probability == 0) return x;
+  return ops::dropout(x, {.seed = pass_.dropout.seed,
+                          .step = static_cast<uint32_t>(pass_.dropout.step),
+                          .micro_batch = static_cast<uint32_t>(pass_.dropout.micro_batch),
+                          .layer = static_cast<uint16_t>(block_.layer),
+                          .site = static_cast<uint8_t>(site_),
+                          .probability = probability});
+}
+
+at::Tensor Projection::forward(const at::Tensor& x, at::Tensor* a_x) const {
+  at::Tensor y = ops::linear(x, weight_, bias_);
+  if (!a_.defined()) return y;
+  const at::Tensor low = ops::linear(drop(x), a_, {});
+  ops::add_low_rank(y, low, scaled_b_);
+  if (a_x != nullptr) *a_x = low;
+  return y;
+}
+
+void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const {
+  if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
+  if (wants(Part::kWeight)) give(Part::kWeight, ops::linear_weight_gradient(dy, x));
+  if (dx != nullptr) ops::linear_input_gradient(dy, weight_, *dx);
+  if (a_.defined()) adapter_backward(dy, x, a_x, dx);
+}
+
+void Projection::adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
+                                  at::Tensor* dx) const {
+  if (wants(Part::kLoraB)) {
+    give(Part::kLoraB, ops::linear_weight_gradient(dy, a_x).to(at::kFloat).mul_(pass_.options.lora.scale));
+  }
+  if (!wants(Part::kLoraA) && dx == nullptr) return;
+  const at::Tensor da_x = at::mm(dy, scaled_b_);
+  if (wants(Part::kLoraA)) give(Part::kLoraA, ops::linear_weight_gradient(da_x, drop(x)));
+  if (dx == nullptr) return;
+  if (pass_.dropout.enabled && pass_.options.lora.dropout != 0) {
+    dx->add_(drop(at::mm(da_x, a_)));
+  } else {
+    ops::linear_input_gradient(da_x, a_, *dx);
+  }
+}
+
+}  // namespace lathe

@@ -1,0 +1,56 @@
+#pragma once
+// One linear projection of a layer, with the adapter beside it when it has one: y = x Wᵀ + b + scale · B A dropout(x).
+//
+// T tokens, I in features, O out features, R rank.
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/causal_lm.h"
+#include "ops/attention.h"
+#include "ops/dropout.h"
+#include "ops/rotary.h"
+
+namespace lathe {
+
+/// What all layers share in one pass over a batch.
+struct PassContext {
+  const ModelShape& shape;
+  const ModelOptions& options;
+  ops::RotaryTable rotary;
+  std::vector<ops::AttentionRow> rows;
+  DropoutKey dropout;
+  GradientSink* gradients = nullptr;  ///< null: nothing is kept for backward
+  bool last_micro_batch = true;
+  KeyValueCache* cache = nullptr;  ///< generation: earlier keys and values
+};
+
+/// Lives for one forward or backward of its layer: the adapter is rounded to the compute type once, on construction.
+class Projection {
+ public:
+  Projection(const BlockView& view, BlockId block, Site site, const PassContext& pass);
+
+  /// @param x [T,I]  @param a_x out: [T,R] = A dropout(x), kept for backward; undefined without an adapter; may be null
+  [[nodiscard]] at::Tensor forward(const at::Tensor& x, at::Tensor* a_x) const;
+  /// Hands over the gradients that are wanted.
+  /// @param x [T,I] as in forward; may be undefined when !needs_input()
+  /// @param dx += the input's gradient (set when undefined); null: not computed
+  void backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
+
+  [[nodiscard]] bool trains() const;       ///< any of its parts wants a gradient
+  [[nodiscard]] bool needs_input() const;  ///< backward reads x
+
+ private:
+  [[nodiscard]] bool wants(Part part) const;
+  void give(Part part, const at::Tensor& gradient) const;
+  [[nodiscard]] at::Tensor drop(const at::Tensor& x) const;
+  void adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
+
+  const PassContext& pass_;
+  BlockId block_;
+  Site site_;
+  const at::Tensor &weight_, &bias_;
+  at::Tensor a_, scaled_b_;  // compute type; undefined without an adapter
+};
+
+}  // namespace lathe

@@ -1,0 +1,49 @@
+#pragma once
+// The two interfaces through which the model meets its weights. The model owns them; the engine implements them, so
+// how weights are spread, offloaded or stored is none of the model's business (docs/architecture.md).
+#include <ATen/core/Tensor.h>
+
+#include <array>
+
+#include "model/parameter.h"
+
+namespace lathe {
+
+/// The weights of one block as acquire() hands them out. Undefined tensors are absent parts.
+/// Dense weights: [out, in], the run's compute dtype; biases and norms [out]; adapters fp32, A [r, in], B [out, r].
+class BlockView {
+ public:
+  [[nodiscard]] const at::Tensor& get(Site site, Part part = Part::kWeight) const {
+    return tensors_[static_cast<size_t>(site)][static_cast<size_t>(part)];
+  }
+  void set(Site site, Part part, at::Tensor tensor) {
+    tensors_[static_cast<size_t>(site)][static_cast<size_t>(part)] = std::move(tensor);
+  }
+
+ private:
+  std::array<std::array<at::Tensor, kNumParts>, kNumSites> tensors_;
+};
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  /// A hint that block is wanted soon; returns at once.
+  virtual void prefetch(BlockId block) = 0;
+  /// The block's weights, valid until release(block). Blocks until they are there. A head that is tied to the
+  /// embedding gives the embedding's tensor as kLmHead's weight.
+  [[nodiscard]] virtual const BlockView& acquire(BlockId block) = 0;
+  virtual void release(BlockId block) = 0;
+};
+
+class GradientSink {
+ public:
+  virtual ~GradientSink() = default;
+  /// Whether a gradient of this parameter is wanted at all. Nothing is computed for parameters that are not.
+  [[nodiscard]] virtual bool wants(const ParameterId& id) const = 0;
+  /// One contribution to the gradient of a parameter, same shape as the parameter, fp32 or the compute dtype; the sink
+  /// adds it up in fp32. Called once a micro-batch for each end that gives one (tied weights: twice: as kEmbedTokens
+  /// from both ends). last_micro_batch: no later micro-batch of this update will contribute.
+  virtual void ready(const ParameterId& id, const at::Tensor& contribution, bool last_micro_batch) = 0;
+};
+
+}  // namespace lathe

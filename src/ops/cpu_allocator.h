@@ -1,0 +1,16 @@
+#pragma once
+// The allocator behind every CPU tensor: counts each block in the ledger under the class of the allocating scope, and
+// keeps large freed blocks for the next request, because fresh pages cost more than the arithmetic done in them.
+#include <cstdint>
+
+namespace lathe {
+
+/// Makes it libtorch's CPU allocator for the rest of the process. Call before the first tensor; later calls do nothing.
+/// Blocks may be freed on any thread. A request that cannot be met: @throws Error(kMemory).
+void install_cpu_allocator();
+
+/// Bytes of freed blocks that are kept at most (default 1 GiB); shrinking gives the surplus back at once.
+void set_cpu_cache_limit(int64_t bytes);
+[[nodiscard]] int64_t cpu_cached_bytes();
+
+}  // namespace lathe

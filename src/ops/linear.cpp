@@ -1,0 +1,46 @@
+#include "ops/linear.h"
+
+#include <ATen/ATen.h>
+
+#include "ops/check.h"
+
+namespace lathe::ops {
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  LATHE_EXPECT(x, ({kAny, kAny}));
+  LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
+  if (!bias.defined()) return at::linear(x, weight);
+  LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
+  return at::linear(x, weight, bias);
+}
+
+void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
+  LATHE_EXPECT(dy, ({kAny, kAny}));
+  LATHE_EXPECT(weight, ({dy.size(1), kAny}), dy.scalar_type());
+  if (!dx.defined()) {
+    dx = at::mm(dy, weight);
+    return;
+  }
+  LATHE_EXPECT(dx, ({dy.size(0), weight.size(1)}), dy.scalar_type());
+  dx.addmm_(dy, weight);
+}
+
+at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
+  LATHE_EXPECT(x, ({kAny, kAny}));
+  LATHE_EXPECT(dy, ({x.size(0), kAny}), x.scalar_type());
+  return at::mm(dy.t(), x);
+}
+
+at::Tensor linear_bias_gradient(const at::Tensor& dy) {
+  LATHE_EXPECT(dy, ({kAny, kAny}));
+  return at::sum(dy, 0, false, at::kFloat);
+}
+
+void add_low_rank(at::Tensor& y, const at::Tensor& a_x, const at::Tensor& b) {
+  LATHE_EXPECT(y, ({kAny, kAny}));
+  LATHE_EXPECT(a_x, ({y.size(0), kAny}), y.scalar_type());
+  LATHE_EXPECT(b, ({y.size(1), a_x.size(1)}), y.scalar_type());
+  y.addmm_(a_x, b.t());
+}
+
+}  // namespace lathe::ops

@@ -1,0 +1,40 @@
+#include "ops/linear.h"
+
+#include <gtest/gtest.h>
+
+#include "ops/autograd_reference.h"
+
+namespace lathe::ops {
+namespace {
+
+using testing::draw;
+using testing::relative;
+
+TEST(LinearTest, EqualsAutogradOfTheSameProducts) {
+  const at::Tensor x = draw({5, 12}, 1), w = draw({7, 12}, 2), bias = draw({7}, 3), dy = draw({5, 7}, 4);
+  const at::Tensor a = draw({3, 12}, 5), b = draw({7, 3}, 6);
+  const auto reference = [](const std::vector<at::Tensor>& in) {
+    return at::matmul(in[0], in[1].t()) + in[2] + at::matmul(at::matmul(in[0], in[3].t()), in[4].t());
+  };
+  const std::vector<at::Tensor> inputs = {x.to(at::kDouble), w.to(at::kDouble), bias.to(at::kDouble), a.to(at::kDouble),
+                                          b.to(at::kDouble)};
+  at::Tensor y = ops::linear(x, w, bias);
+  const at::Tensor a_x = ops::linear(x, a, {});
+  add_low_rank(y, a_x, b);
+  EXPECT_LE(relative(y, reference(inputs)), 1e-6);
+
+  const auto theirs = testing::autograd_gradients(reference, inputs, dy.to(at::kDouble));
+  at::Tensor dx;
+  linear_input_gradient(dy, w, dx);
+  at::Tensor da_x;
+  linear_input_gradient(dy, b, da_x);
+  linear_input_gradient(da_x, a, dx);
+  EXPECT_LE(relative(dx, theirs[0]), 1e-6);
+  EXPECT_LE(relative(linear_weight_gradient(dy, x), theirs[1]), 1e-6);
+  EXPECT_LE(relative(linear_bias_gradient(dy), theirs[2]), 1e-6);
+  EXPECT_LE(relative(linear_weight_gradient(da_x, x), theirs[3]), 1e-6);
+  EXPECT_LE(relative(linear_weight_gradient(dy, a_x), theirs[4]), 1e-6);
+}
+
+}  // namespace
+}  // namespace lathe::ops
