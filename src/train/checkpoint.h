@@ -1,0 +1,62 @@
+#pragma once
+// A checkpoint-N folder: model files that peft and transformers load as they stand, optimizer.safetensors (moments by
+// parameter name), trainer_state.json, and manifest.json, which has every file's SHA-256 and says what the run was fed.
+#include <future>
+#include <optional>
+#include <string>
+
+#include "engine/optimizer.h"
+#include "engine/trainable.h"
+#include "train/model_saver.h"
+#include "train/trainer_state.h"
+
+namespace lathe {
+
+/// What a run was fed. Resuming with something else is refused.
+struct Fingerprints {
+  std::string data, tokenizer, template_text;
+  std::shared_future<std::string> base_weights;  ///< hashed beside the first steps; get() waits
+};
+
+/// SHA-256 over the weight files of a folder and its config.json; of files beyond 4 GiB only ends and samples are read.
+[[nodiscard]] std::string fingerprint_weights(const std::string& model_directory);
+
+/// Everything that a save writes besides the model's own files.
+struct CheckpointContents {
+  const TrainerState& state;
+  const RunTotals& totals;
+  Json callbacks;                    ///< what callbacks want back
+  std::string training_args;         ///< JSON text
+  const AdamW* optimizer = nullptr;  ///< null: save_only_model
+};
+
+/// Writes beside (checkpoint-N.tmp), syncs, hashes, renames: folder is whole or absent. @throws Error(kIo)
+void write_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
+                      const CheckpointContents& contents, const Fingerprints& fingerprints);
+
+/// The first thing wrong with a checkpoint ("adapter_model.safetensors does not have the checksum it was saved with");
+/// nullopt: it is whole and can be gone on from.
+[[nodiscard]] std::optional<std::string> find_damage(const std::string& folder);
+
+/// Where a run begins, and a sentence that says so.
+struct ResumeChoice {
+  std::string folder;  ///< "": from the start
+  std::string sentence;
+};
+/// @param setting resume_from_checkpoint: nothing, "true", or a path. Damaged checkpoints are named on the console.
+/// @throws Error(kConfig) when a path is no whole checkpoint.
+[[nodiscard]] ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const std::string& output_dir);
+
+/// @throws Error(kConfig) naming what differs: base weights, data, tokenizer or template.
+void check_fingerprints(const std::string& folder, const Fingerprints& fingerprints);
+
+struct RestoredCheckpoint {
+  TrainerState state;
+  RunTotals totals;
+  Json callbacks;
+};
+/// Puts weights and moments back. @throws Error(kData)
+RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
+                                   AdamW& optimizer);
+
+}  // namespace lathe

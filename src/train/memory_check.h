@@ -1,0 +1,22 @@
+#pragma once
+// Before step 1: does it fit, in memory and on disk?
+#include <cstdint>
+#include <string>
+
+#include "config/model_shape.h"
+#include "config/plan.h"
+#include "config/training_arguments.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+
+namespace lathe {
+
+/// The largest micro-batch of the first epochs and the largest evaluation batch, by tokens.
+[[nodiscard]] LoadShape largest_load(const TrainingArguments& args, const Dataset& train, const Dataset* eval,
+                                     int64_t max_steps);
+
+/// @throws Error(kConfig) when the checkpoints and the final save of this run do not fit on the disk of output_dir.
+void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters,
+                int64_t num_saves);
+
+}  // namespace lathe

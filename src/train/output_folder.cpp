@@ -1,0 +1,125 @@
+#include "train/output_folder.h"
+
+#include <fmt/format.h>
+#include <lathe/error.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace lathe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "checkpoint-";
+
+/// What only a run leaves behind. A folder with other files is somebody's folder, and is used as it is.
+constexpr const char* kResultFiles[] = {
+    "trainer_state.json", "train_results.json",           "trainer_log.jsonl", "adapter_model.safetensors",
+    "model.safetensors",  "model.safetensors.index.json", "training_args.json"};
+
+std::optional<int64_t> step_of(const std::string& name) {
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t step = 0;
+  const char* end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, step);
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(step) : std::nullopt;
+}
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y%m%d-%H%M%S", &local);
+  return text;
+}
+
+std::string without_trailing_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+void set_aside(const std::string& output_dir) {
+  const std::string base = fmt::format("{}.{}", without_trailing_slash(output_dir), timestamp());
+  std::string target = base;
+  for (int i = 2; file_exists(target); ++i) target = fmt::format("{}-{}", base, i);
+  std::error_code error;
+  fs::rename(output_dir, target, error);
+  if (error) {
+    throw Error(ErrorKind::kConfig,
+                fmt::format("'{}' holds another run's results and cannot be renamed: {}", output_dir, error.message()),
+                {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
+  }
+  log::info("{} holds another run's results: renamed to {}", output_dir, target);
+}
+
+}  // namespace
+
+bool holds_results(const std::string& directory) {
+  for (const char* name : kResultFiles) {
+    if (file_exists(directory + "/" + name)) return true;
+  }
+  return !list_checkpoints(directory).empty();
+}
+
+void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming) {
+  if (!resuming && holds_results(output_dir)) {
+    if (!overwrite) {
+      throw Error(
+          ErrorKind::kConfig, fmt::format("'{}' holds another run's results", output_dir),
+          {.file = "", .line = 0, .key = "output_dir"},
+          "give another output_dir, set overwrite_output_dir to true (the old folder is renamed, never deleted), "
+          "or go on with it by resume_from_checkpoint: true");
+    }
+    set_aside(output_dir);
+  }
+  ensure_writable_directory(output_dir, "output_dir");
+}
+
+std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir) {
+  std::vector<CheckpointFolder> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(output_dir, error)) {
+    if (!entry.is_directory()) continue;
+    if (const auto step = step_of(entry.path().filename().string())) found.push_back({*step, entry.path().string()});
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  return found;
+}
+
+void remove_strays(const std::string& output_dir) {
+  std::vector<std::string> strays;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(output_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory() && name.starts_with(kPrefix) && name.find(".tmp") != std::string::npos) {
+      strays.push_back(entry.path().string());
+    }
+  }
+  for (const std::string& stray : strays) remove_directory(stray);
+}
+
+void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best) {
+  if (limit <= 0) return;
+  const std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
+  if (all.empty()) return;
+  const auto is_best = [&](const CheckpointFolder& folder) {
+    return best && fs::path(folder.path).filename() == fs::path(*best).filename();
+  };
+  const bool best_is_old = std::any_of(all.begin(), all.end() - 1, is_best);
+  const size_t keep = std::max(static_cast<size_t>(limit), size_t{best_is_old ? 2U : 1U});
+  size_t remaining = all.size();
+  for (size_t i = 0; i + 1 < all.size() && remaining > keep; ++i) {
+    if (is_best(all[i])) continue;
+    remove_directory(all[i].path);
+    --remaining;
+  }
+}
+
+}  // namespace lathe

@@ -1,0 +1,32 @@
+#pragma once
+// The folder a run writes to: whose results lie in it, which checkpoints, which of them go.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+/// Prepares output_dir for a run: makes it, checks that it can be written. A folder that holds another run's results
+/// is renamed to NAME.YYYYMMDD-HHMMSS beside it (said), or refused when overwrite is false. resuming: it stays as it
+/// is.
+/// @throws Error(kConfig) when refused or not writable.
+void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming);
+
+/// Whether a run has left results, logs or checkpoints in a folder.
+[[nodiscard]] bool holds_results(const std::string& directory);
+
+struct CheckpointFolder {
+  int64_t step = 0;
+  std::string path;
+};
+/// checkpoint-N folders, oldest step first.
+[[nodiscard]] std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir);
+
+/// Removes unfinished checkpoints of a killed run (checkpoint-N.tmp…).
+void remove_strays(const std::string& output_dir);
+
+/// Drops the oldest until limit are left; never the newest and never `best`. limit <= 0: keeps all.
+void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best);
+
+}  // namespace lathe

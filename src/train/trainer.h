@@ -1,0 +1,117 @@
+#pragma once
+// transformers' Trainer, its names and its meaning.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/training_arguments.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "engine/optimizer.h"
+#include "engine/schedule.h"
+#include "engine/trainable.h"
+#include "model/causal_lm.h"
+#include "train/accelerator.h"
+#include "train/callback.h"
+#include "train/checkpoint.h"
+#include "train/model_saver.h"
+#include "train/run_length.h"
+#include "train/trainer_state.h"
+
+namespace lathe {
+
+/// What a run ended with.
+struct TrainOutput {
+  int64_t global_step = 0;
+  double train_loss = 0;
+  double train_runtime_s = 0;
+  int stopped_by_signal = 0;  ///< 0: ran to its end, or to max_time
+};
+
+/// What a Trainer works on. Everything outlives it.
+struct TrainerParts {
+  CausalLM& model;
+  ParameterStore& store;
+  const Dataset& train_dataset;
+  const Dataset* eval_dataset = nullptr;  ///< null: nothing to evaluate on
+  const ModelSaver& saver;
+  Fingerprints fingerprints;
+  std::string resume_folder;  ///< a whole checkpoint that was chosen already; "": from the start
+  double seconds_before = 0;  ///< spent before the Trainer was made, for startup_seconds
+  int64_t planned_memory_bytes = 0;
+};
+
+class Trainer {
+ public:
+  /// Places the run: steps, schedule, optimizer state; loads the checkpoint of parts.resume_folder.
+  /// @throws Error(kConfig, kData)
+  Trainer(const TrainingArguments& args, TrainerParts parts);
+  ~Trainer();
+
+  /// *When*: epochs, logging, evaluation, saving, stopping. Writes checkpoints and logs; not the final model.
+  /// @throws Error(kRun) when loss or gradients are not finite, or nothing is trained at all.
+  TrainOutput train();
+  /// Mean loss of each evaluation batch weighted by its rows, as transformers; logged, and the best is remembered.
+  /// Null when a signal asked to stop before it was done.
+  Json evaluate();
+  /// Saves a checkpoint of this instant (once a step), and drops old ones by save_total_limit.
+  void save_checkpoint();
+
+  void add_callback(std::unique_ptr<TrainerCallback> callback);
+  [[nodiscard]] const TrainerState& state() const { return state_; }
+  [[nodiscard]] const RunTotals& totals() const { return totals_; }
+  [[nodiscard]] const Json& metrics() const { return metrics_; }  ///< of the end: train_runtime, train_loss, …
+  [[nodiscard]] const Json& eval_metrics() const { return eval_metrics_; }  ///< of the last evaluation; null before
+  [[nodiscard]] const RunLength& length() const { return length_; }
+  [[nodiscard]] int stopped_by_signal() const { return stopped_by_; }  ///< 0: it was not
+  [[nodiscard]] double start_s() const { return start_s_; }            ///< now_s() when train() began
+  /// What callbacks kept in the checkpoint that was resumed; null in a new run.
+  [[nodiscard]] const Json& callback_state() const { return callback_state_; }
+
+ private:
+  struct StepResult {
+    double loss = 0, grad_norm = 0, learning_rate = 0;
+    int64_t tokens = 0, targets = 0, rows = 0;
+    void count(const Batch& batch);
+  };
+
+  /// *What*: micro-batches, clipping, the optimizer.
+  StepResult training_step();
+  void check_finite(const StepResult& step);
+  void count_step(const StepResult& step);
+  [[nodiscard]] bool epoch_ended() const;
+  void act_on(const Control& control);
+  void log_training();
+  void log(Json logs);
+  [[nodiscard]] bool can_evaluate() const;
+  /// nullopt: a signal asked to stop before it was done.
+  std::optional<double> evaluation_loss(const std::vector<std::vector<int64_t>>& batches);
+  void remember_best(const Json& metrics);
+  void resume();
+  void load_best();
+  TrainOutput finish();
+  [[nodiscard]] bool out_of_time() const;
+  [[nodiscard]] double elapsed_s() const;
+  [[nodiscard]] RunView view() const;
+
+  TrainingArguments args_;
+  TrainerParts parts_;
+  Accelerator accelerator_;
+  TrainLoader loader_;
+  RunLength length_;
+  TrainerState state_;
+  RunTotals totals_;
+  LearningRateSchedule schedule_;
+  AdamW optimizer_;
+  std::vector<std::unique_ptr<TrainerCallback>> callbacks_;
+  Json metrics_, eval_metrics_, callback_state_;
+  StepResult last_;
+  int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
+  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0;
+  int stopped_by_ = 0;
+};
+
+}  // namespace lathe

@@ -1,0 +1,358 @@
+#include "train/training_run.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <lathe/error.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory_ledger.h"
+#include "base/sha256.h"
+#include "base/signals.h"
+#include "config/config_file.h"
+#include "config/plan.h"
+#include "data/row.h"
+#include "ops/cpu_allocator.h"
+#include "train/callbacks.h"
+#include "train/checkpoint.h"
+#include "train/clock.h"
+#include "train/lora_target.h"
+#include "train/memory_check.h"
+#include "train/output_folder.h"
+#include "train/results.h"
+#include "train/throughput.h"
+
+namespace lathe {
+namespace {
+
+EncodeOptions encode_options(const TrainingArguments& args, TemplateKind kind) {
+  EncodeOptions options;
+  options.template_kind = kind;
+  options.enable_thinking = args.enable_thinking;
+  options.max_seq_length = args.max_seq_length;
+  options.truncation_side = args.truncation_side == "left" ? TruncationSide::kLeft : TruncationSide::kRight;
+  options.overlong = args.overlong == "truncate" ? OverlongPolicy::kTruncate
+                     : args.overlong == "drop"   ? OverlongPolicy::kDrop
+                     : args.overlong == "error"  ? OverlongPolicy::kError
+                                                 : OverlongPolicy::kErrorIfNoLabel;
+  options.num_threads = at::get_num_threads();
+  return options;
+}
+
+Dataset read_dataset(const TrainingArguments& args, const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                     TemplateKind kind) {
+  const RowsRead rows = read_rows(paths, args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError);
+  for (const auto& skipped : rows.skipped) {
+    log::warning("{}:{}: row skipped: {}", rows.files[static_cast<size_t>(skipped.file)], skipped.line, skipped.reason);
+  }
+  return encode_rows(rows, tokenizer, encode_options(args, kind));
+}
+
+void check_vocabulary(const Tokenizer& tokenizer, const ModelShape& shape, const std::string& directory) {
+  if (tokenizer.vocab_size() <= shape.vocab_size) return;
+  throw Error(ErrorKind::kData,
+              fmt::format("the tokenizer has ids up to {} and the model's embedding has {} rows",
+                          tokenizer.vocab_size() - 1, shape.vocab_size),
+              {.file = directory}, "use the tokenizer that belongs to the model");
+}
+
+struct Adapter {
+  LoraConfig config;
+  TensorMap weights;
+};
+
+/// A folder is written down in full, so that peft finds it from anywhere; a name stays a name.
+std::string base_model_name(const TrainingArguments& args) {
+  namespace fs = std::filesystem;
+  const std::string& name = args.model_name_or_path;
+  return fs::is_directory(name) ? fs::canonical(name).string() : name;
+}
+
+std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelShape& shape, at::ScalarType dtype) {
+  if (args.adapter_name_or_path) {
+    LoadedAdapter loaded = load_adapter(*args.adapter_name_or_path, shape);
+    log::info("Starting from the adapter {} (r {}, alpha {}); its settings count", *args.adapter_name_or_path,
+              loaded.config.r, loaded.config.alpha);
+    loaded.config.dropout = args.lora_dropout;
+    loaded.config.base_model_name_or_path = base_model_name(args);
+    return Adapter{std::move(loaded.config), std::move(loaded.weights)};
+  }
+  if (!args.use_lora && !args.use_qlora) return std::nullopt;
+  const LoraConfig config = lora_config(args, base_model_name(args));
+  return Adapter{config, init_lora_weights(config, shape, args.seed, dtype)};
+}
+
+std::vector<ParameterId> names_of(const TensorMap& weights) {
+  std::vector<ParameterId> ids;
+  for (const auto& [id, tensor] : weights) ids.push_back(id);
+  return ids;
+}
+
+int64_t count_elements(const TensorMap& weights) {
+  int64_t count = 0;
+  for (const auto& [id, tensor] : weights) count += tensor.numel();
+  return count;
+}
+
+/// Without this a run whose adapter never moved would end like one that learned.
+void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, double learning_rate) {
+  int64_t still_zero = 0, all = 0;
+  std::string first;
+  for (const TrainableParameter& parameter : store.parameters()) {
+    if (parameter.id.part != Part::kLoraB) continue;
+    ++all;
+    if (parameter.master.any().item<bool>()) continue;
+    if (still_zero++ == 0) first = module_name(parameter.id);
+  }
+  if (still_zero == 0 || trainer.state().global_step == 0) return;
+  const char* cause = learning_rate == 0 ? "learning_rate is 0"
+                      : trainer.length().warmup_steps >= trainer.length().max_steps
+                          ? "the run is shorter than its warm-up, so the learning rate stayed at or near 0"
+                          : "look at lora_target_modules, at rows cut before their answer, and at the learning rate";
+  throw Error(
+      ErrorKind::kRun,
+      fmt::format("the B of {} of {} adapters is still zero at the end (the first: {}): nothing was learned there",
+                  still_zero, all, first),
+      {}, cause);
+}
+
+}  // namespace
+
+struct TrainingRun::Impl {
+  TrainingArguments args;
+  std::string model_directory;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  TemplateKind template_kind = TemplateKind::kToolkit;
+  ModelShape shape;
+  Dataset train_rows;
+  std::optional<Dataset> eval_rows;
+  ResumeChoice resume;
+  MemoryPlan plan;
+  Fingerprints fingerprints;
+  bool adapter_only = false;
+  at::ScalarType dtype = at::kFloat;
+  std::unique_ptr<ParameterStore> store;
+  std::unique_ptr<CausalLM> model;
+  std::unique_ptr<ModelSaver> saver;
+  std::unique_ptr<Trainer> trainer;
+  double machine_flops = 0;
+
+  const Dataset* evaluation_rows() const {
+    if (args.eval_strategy == "no" && !args.eval_on_start) return nullptr;
+    return eval_rows ? &*eval_rows
+                     : &train_rows;  // the toolkit evaluates on the training rows where there are no others
+  }
+
+  void read_data();
+  void open_output();
+  void check_resources(int64_t trainable);
+  void load_model();
+  void make_trainer();
+  void print_start() const;
+  void save_and_report();
+};
+
+void TrainingRun::Impl::read_data() {
+  shape = read_model_shape(model_directory);
+  tokenizer = Tokenizer::load(model_directory);
+  check_vocabulary(*tokenizer, shape, model_directory);
+  template_kind = choose_template(args.template_name, tokenizer->chat_template());
+  train_rows = read_dataset(args, args.data_path, *tokenizer, template_kind);
+  if (!args.eval_data_path.empty()) {
+    eval_rows = read_dataset(args, args.eval_data_path, *tokenizer, template_kind);
+  } else if (args.eval_split_ratio > 0) {
+    eval_rows = split_off(train_rows, args.eval_split_ratio, args.seed);
+  }
+  throw_if_stopped();
+  fingerprints.data = train_rows.fingerprint;
+  fingerprints.tokenizer = tokenizer->fingerprint();
+  fingerprints.template_text = Sha256().update(args.template_name).update(tokenizer->chat_template()).hex();
+  fingerprints.base_weights =
+      args.init_from_scratch
+          ? std::async(std::launch::deferred, [seed = args.seed] { return fmt::format("random-{}", seed); }).share()
+          : std::async(std::launch::async, fingerprint_weights, model_directory).share();
+}
+
+void TrainingRun::Impl::open_output() {
+  resume = choose_checkpoint(args.resume_from_checkpoint, args.output_dir);
+  const bool asked = args.resume_from_checkpoint && *args.resume_from_checkpoint == "true";
+  const bool finished = file_exists(args.output_dir + "/train_results.json");
+  const bool inside = resume.folder.starts_with(args.output_dir);
+  prepare_output_folder(args.output_dir, args.overwrite_output_dir,
+                        resume.folder.empty() ? asked && !finished : asked || inside);
+  remove_strays(args.output_dir);
+  log::open_log_file(args.output_dir + "/train.log");
+  if (!resume.folder.empty()) check_fingerprints(resume.folder, fingerprints);
+}
+
+void TrainingRun::Impl::check_resources(int64_t trainable) {
+  const auto num_rows = static_cast<int64_t>(train_rows.samples.size());
+  const int64_t rows_an_update = args.per_device_train_batch_size * args.gradient_accumulation_steps;
+  const RunLength length = run_length(args, (num_rows + rows_an_update - 1) / rows_an_update, num_rows);
+  const LoadShape load = largest_load(args, train_rows, evaluation_rows(), length.max_steps);
+  const DType compute = compute_dtype(args);
+  plan = plan_memory(shape, args, load, compute, trainable);
+  require_memory(shape, args, load, compute, trainable, available_memory_bytes());
+  const TrainerState intervals = initial_state(args, length);
+  const int64_t saves = args.save_strategy == "no"      ? 0
+                        : args.save_strategy == "epoch" ? length.num_train_epochs
+                        : intervals.save_steps > 0      ? length.max_steps / intervals.save_steps + 1
+                                                        : 1;
+  check_disk(shape, args, trainable, saves);
+}
+
+void TrainingRun::Impl::load_model() {
+  dtype = compute_dtype(args) == DType::kBF16 ? at::kBFloat16 : at::kFloat;
+  std::optional<Adapter> adapter = make_adapter(args, shape, dtype);
+  adapter_only = adapter.has_value();
+  check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
+  // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
+  const at::ScalarType loaded = adapter ? dtype : at::kFloat;
+  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, loaded)
+                                             : load_model_weights(model_directory, shape, loaded);
+  throw_if_stopped();
+  ModelOptions options{.compute_dtype = dtype};
+  options.gradient_checkpointing = args.gradient_checkpointing;
+  options.label_smoothing = args.label_smoothing_factor;
+  std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
+  std::optional<LoraConfig> lora;
+  if (adapter) {
+    lora = adapter->config;
+    options.lora = {.r = lora->r, .scale = lora->scale(), .dropout = lora->dropout};
+    weights.merge(adapter->weights);
+  }
+  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
+  model = std::make_unique<CausalLM>(shape, options);
+  saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
+}
+
+void TrainingRun::Impl::make_trainer() {
+  trainer = std::make_unique<Trainer>(args, TrainerParts{.model = *model,
+                                                         .store = *store,
+                                                         .train_dataset = train_rows,
+                                                         .eval_dataset = evaluation_rows(),
+                                                         .saver = *saver,
+                                                         .fingerprints = fingerprints,
+                                                         .resume_folder = resume.folder});
+  const Json& kept = trainer->callback_state();
+  trainer->add_callback(make_log_file_callback(args.output_dir, kept));
+  if (std::find(args.report_to.begin(), args.report_to.end(), "tensorboard") != args.report_to.end()) {
+    trainer->add_callback(make_tensorboard_callback(args, kept));
+  }
+  trainer->add_callback(make_console_callback());
+}
+
+void TrainingRun::Impl::print_start() const {
+  const RunLength& length = trainer->length();
+  const int64_t trainable = store->num_trainable(), total = store->num_total();
+  const int64_t batch = args.per_device_train_batch_size;
+  log::info("***** Running training *****");
+  log::info("  Num examples = {}", with_commas(length.num_rows));
+  log::info("  Num Epochs = {}", with_commas(length.num_train_epochs));
+  log::info("  Num update steps per epoch = {}", with_commas(length.updates_per_epoch));
+  log::info("  Instantaneous batch size per device = {}", with_commas(batch));
+  log::info("  Total train batch size (w. parallel, distributed & accumulation) = {}",
+            with_commas(batch * args.gradient_accumulation_steps));
+  log::info("  Gradient Accumulation steps = {}", args.gradient_accumulation_steps);
+  log::info("  Total optimization steps = {}", with_commas(length.max_steps));
+  log::info("  Number of trainable parameters = {} ({:.4f} % of {})", with_commas(trainable),
+            100.0 * static_cast<double>(trainable) / static_cast<double>(total), with_commas(total));
+  if (!resume.sentence.empty()) log::info("{}", resume.sentence);
+  if (!resume.folder.empty()) log::info("  {} rows were seen before", with_commas(trainer->totals().rows));
+  log::info("{}", describe(train_rows.report));
+  for (const std::string& note : train_rows.report.notes) log::warning("{}", note);
+  if (eval_rows) log::info("Evaluation rows:\n{}", describe(eval_rows->report));
+  if (args.show_sample && !train_rows.samples.empty()) {
+    const Sample& sample = train_rows.samples.front();
+    log::info("The first row, trained tokens marked:\n{}", show_sample(sample, *tokenizer, false));
+    log::to_file_only(
+        fmt::format("ids: [{}]\nlabels: [{}]", fmt::join(sample.input_ids, ", "), fmt::join(sample.labels, ", ")));
+  }
+  log::info("{}", describe(plan, available_memory_bytes()));
+  for (const std::string& sentence : idle_settings(args, trainer->state(), length)) log::warning("{}", sentence);
+}
+
+void TrainingRun::Impl::save_and_report() {
+  if (trainer->stopped_by_signal() == 0) saver->save(args.output_dir, *store);
+  const double tokens = static_cast<double>(trainer->totals().tokens);
+  const double rows = std::max(1.0, static_cast<double>(trainer->totals().rows));
+  const ResultParts parts{
+      .args = args,
+      .trainer = *trainer,
+      .data = train_rows.report,
+      .plan = plan,
+      .startup_seconds = trainer->start_s() - kProcessStart_s,
+      .model_flops = tokens * flops_per_token(shape, store->num_trainable(), !adapter_only, tokens / rows),
+      .machine_flops = machine_flops};
+  write_results(parts);
+  log::info("{}", metrics_block("train", train_results(parts)));
+  if (!trainer->eval_metrics().is_null()) log::info("{}", metrics_block("eval", trainer->eval_metrics()));
+}
+
+TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, std::vector<std::string> notes)
+    : impl_(std::make_unique<Impl>()) {
+  install_cpu_allocator();
+  install_signal_handlers();
+  impl_->args = std::move(args);
+  impl_->machine_flops = measure_matmul_flops(compute_dtype(impl_->args) == DType::kBF16 ? at::kBFloat16 : at::kFloat);
+  cpu_ledger().reset_peaks();  // the measurement's matrices are none of the run's
+  impl_->model_directory = std::move(model_directory);
+  for (const std::string& note : notes) log::info("{}", note);
+  impl_->read_data();
+  impl_->open_output();
+  impl_->load_model();
+  impl_->make_trainer();
+  impl_->print_start();
+}
+
+TrainingRun::~TrainingRun() = default;
+TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
+
+TrainOutput TrainingRun::train() {
+  TrainOutput output;
+  try {
+    output = impl_->trainer->train();
+  } catch (const Error&) {
+    write_trainer_state(impl_->args.output_dir, impl_->trainer->state());
+    throw;
+  }
+  impl_->save_and_report();
+  if (output.stopped_by_signal == 0 && impl_->adapter_only) {
+    check_adapter_moved(*impl_->store, *impl_->trainer, impl_->args.learning_rate);
+  }
+  return output;
+}
+
+const TrainingArguments& TrainingRun::arguments() const {
+  return impl_->args;
+}
+CausalLM& TrainingRun::model() {
+  return *impl_->model;
+}
+WeightSource& TrainingRun::weights() {
+  return *impl_->store;
+}
+const std::shared_ptr<const Tokenizer>& TrainingRun::tokenizer() const {
+  return impl_->tokenizer;
+}
+TemplateKind TrainingRun::template_kind() const {
+  return impl_->template_kind;
+}
+const Dataset& TrainingRun::train_dataset() const {
+  return impl_->train_rows;
+}
+const Dataset* TrainingRun::eval_dataset() const {
+  return impl_->eval_rows ? &*impl_->eval_rows : nullptr;
+}
+
+TrainOutput run_training(const TrainingArguments& args, const std::string& model_directory,
+                         const std::vector<std::string>& notes) {
+  return TrainingRun(args, model_directory, notes).train();
+}
+
+}  // namespace lathe

@@ -1,0 +1,126 @@
+// The memory plan beside what the ledger counts while a step runs: the plan has to be enough, and not much more.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "base/memory_ledger.h"
+#include "config/plan.h"
+#include "data/loader.h"
+#include "engine/optimizer.h"
+#include "engine/trainable.h"
+#include "model/causal_lm.h"
+#include "model/lora.h"
+#include "ops/cpu_allocator.h"
+
+namespace lathe {
+namespace {
+
+struct Case {
+  const char* name;
+  bool lora, bf16, checkpointing;
+  double dropout;
+  int64_t vocabulary, rows, length;
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+ModelShape shape_of(const Case& c) {
+  ModelShape shape;
+  shape.vocab_size = c.vocabulary, shape.hidden_size = 96, shape.intermediate_size = 256, shape.num_layers = 4;
+  shape.num_heads = 4, shape.num_kv_heads = 2, shape.head_dim = 24, shape.max_position_embeddings = 4096;
+  shape.qkv_bias = shape.tie_word_embeddings = true;
+  return shape;
+}
+
+TrainingArguments arguments_of(const Case& c) {
+  TrainingArguments args;
+  args.use_lora = c.lora, args.bf16 = c.bf16, args.fp16 = false, args.gradient_checkpointing = c.checkpointing;
+  args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
+  args.init_from_scratch = true;
+  return args;
+}
+
+Batch batch_of(const Case& c) {
+  Batch batch;
+  batch.cu_seqlens = {0};
+  for (int64_t row = 0; row < c.rows; ++row) {
+    for (int64_t i = 0; i < c.length; ++i) {
+      batch.input_ids.push_back(static_cast<int32_t>((row * 31 + i * 7) % c.vocabulary));
+      batch.targets.push_back(static_cast<int32_t>((row * 31 + i * 7 + 7) % c.vocabulary));
+      batch.positions.push_back(static_cast<int32_t>(i));
+    }
+    batch.cu_seqlens.push_back(static_cast<int32_t>((row + 1) * c.length));
+    batch.rows.push_back(row);
+  }
+  return batch;
+}
+
+class PlanPeak : public ::testing::TestWithParam<Case> {};
+
+TEST_P(PlanPeak, PlanCoversTheStep) {
+  install_cpu_allocator();
+  const Case c = GetParam();
+  const ModelShape shape = shape_of(c);
+  const TrainingArguments args = arguments_of(c);
+  const at::ScalarType dtype = c.bf16 ? at::kBFloat16 : at::kFloat;
+  const int64_t before = cpu_ledger().current_total();
+  TensorMap weights;
+  {
+    const MemoryScope scope(MemoryClass::kWeights);
+    weights = init_model_weights(shape, 1, dtype);
+  }
+  std::vector<ParameterId> trainable;
+  if (c.lora) {
+    const LoraConfig config{.r = args.lora_r, .alpha = 16, .target_modules = std::string("all-linear")};
+    for (auto& [id, tensor] : init_lora_weights(config, shape, 1, dtype)) {
+      trainable.push_back(id);
+      weights[id] = tensor;
+    }
+  } else {
+    for (const auto& [id, tensor] : weights) trainable.push_back(id);
+  }
+  ParameterStore store(shape, std::move(weights), trainable);
+  AdamW optimizer(store.parameters(), {});
+  ModelOptions options{.compute_dtype = dtype, .gradient_checkpointing = c.checkpointing};
+  if (c.lora) options.lora = {.r = args.lora_r, .scale = 2, .dropout = c.dropout};
+  CausalLM model(shape, options);
+  const Batch batch = batch_of(c);
+  cpu_ledger().reset_peaks();
+  {
+    const MemoryScope scope(MemoryClass::kActivations);
+    const auto saved = make_saved_activations();
+    const DropoutKey dropout{.seed = 1, .enabled = c.dropout > 0};
+    (void)model.forward(batch, store, &store, *saved, 1.0, true, dropout);
+    model.backward(batch, store, store, *saved, true, dropout);
+  }
+  optimizer.step(1e-3);
+  const int64_t peak = cpu_ledger().peak_total() - before;
+  const int64_t count = trainable_parameters(shape, args);
+  EXPECT_EQ(count, store.num_trainable());
+  const LoadShape load{c.rows * c.length, c.length, c.rows * c.length};
+  const MemoryPlan plan = plan_memory(shape, args, load, c.bf16 ? DType::kBF16 : DType::kF32, count);
+  const double share = static_cast<double>(plan.total()) / static_cast<double>(peak);
+  RecordProperty("plan_to_peak_percent", static_cast<int>(100 * share));
+  EXPECT_GE(share, 1.0) << describe(plan, peak);
+  EXPECT_LE(share, 1.35) << describe(plan, peak);
+  for (const MemoryClass held : {MemoryClass::kGradients, MemoryClass::kOptimizer}) {
+    const int64_t planned = plan.bytes[static_cast<size_t>(held)];
+    EXPECT_NEAR(static_cast<double>(cpu_ledger().peak(held)), static_cast<double>(planned),
+                0.02 * static_cast<double>(planned) + 4096);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PlanPeak,
+                         ::testing::Values(Case{"lora_fp32", true, false, false, 0, 1500, 2, 160},
+                                           Case{"lora_bf16", true, true, false, 0, 1500, 2, 160},
+                                           Case{"lora_bf16_dropout", true, true, false, 0.1, 1500, 2, 160},
+                                           Case{"lora_bf16_checkpointing", true, true, true, 0.1, 1500, 2, 160},
+                                           Case{"lora_fp32_long_row", true, false, false, 0, 500, 1, 640},
+                                           Case{"lora_bf16_vocabulary", true, true, true, 0, 8000, 2, 100},
+                                           Case{"full_fp32", false, false, false, 0, 1500, 2, 100},
+                                           Case{"full_bf16", false, true, false, 0, 1500, 2, 100}),
+                         [](const auto& one) { return one.param.name; });
+
+}  // namespace
+}  // namespace lathe

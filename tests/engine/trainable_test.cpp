@@ -1,0 +1,97 @@
+#include "engine/trainable.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <lathe/error.h>
+
+namespace lathe {
+namespace {
+
+ModelShape tiny(bool tied) {
+  ModelShape shape;
+  shape.vocab_size = 8;
+  shape.hidden_size = 4;
+  shape.num_layers = 1;
+  shape.tie_word_embeddings = tied;
+  return shape;
+}
+
+const ParameterId kEmbedding{BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
+const ParameterId kHead{BlockId::head(), Site::kLmHead, Part::kWeight};
+const ParameterId kNorm{BlockId::head(), Site::kFinalNorm, Part::kWeight};
+const ParameterId kQuery{BlockId::decoder(0), Site::kQ, Part::kWeight};
+const ParameterId kQueryBias{BlockId::decoder(0), Site::kQ, Part::kBias};
+const ParameterId kQueryA{BlockId::decoder(0), Site::kQ, Part::kLoraA};
+
+TensorMap weights(at::ScalarType dtype) {
+  TensorMap map;
+  map[kEmbedding] = at::rand({8, 4}).to(dtype);
+  map[kNorm] = at::rand({4}).to(dtype);
+  map[kQuery] = at::rand({4, 4}).to(dtype);
+  map[kQueryBias] = at::rand({4}).to(dtype);
+  map[kQueryA] = at::rand({2, 4});
+  return map;
+}
+
+TEST(ParameterStore, TiedHeadIsTheEmbeddingAndSumsBothEnds) {
+  ParameterStore store(tiny(true), weights(at::kFloat), {kEmbedding});
+  const at::Tensor head = store.acquire(BlockId::head()).get(Site::kLmHead);
+  const at::Tensor embedding = store.acquire(BlockId::embedding()).get(Site::kEmbedTokens);
+  EXPECT_TRUE(head.is_same(embedding));
+  EXPECT_TRUE(store.wants(kEmbedding));
+  EXPECT_TRUE(store.wants(kHead));
+  EXPECT_FALSE(store.wants(kNorm));
+  store.ready(kEmbedding, at::ones({8, 4}), false);
+  store.ready(kHead, at::ones({8, 4}) * 2, true);
+  EXPECT_EQ(store.parameters()[0].gradient.sum().item<float>(), 96.0F);
+  store.zero_gradients();
+  EXPECT_EQ(store.parameters()[0].gradient.sum().item<float>(), 0.0F);
+}
+
+TEST(ParameterStore, DecayStopsAtBiasesAndNorms) {
+  ParameterStore store(tiny(true), weights(at::kFloat), {kEmbedding, kNorm, kQuery, kQueryBias, kQueryA});
+  std::vector<bool> decay;
+  for (const TrainableParameter& parameter : store.parameters()) decay.push_back(parameter.decay);
+  EXPECT_EQ(decay, (std::vector<bool>{true, false, true, false, true}));
+}
+
+TEST(ParameterStore, NarrowComputeKeepsUnroundedMasters) {
+  TensorMap map = weights(at::kFloat);
+  const at::Tensor given = map[kQuery].clone();
+  ParameterStore store(tiny(true), std::move(map), {kQuery, kQueryA}, at::kBFloat16);
+  const TrainableParameter& query = store.parameters()[0];
+  EXPECT_TRUE(at::equal(query.master, given));
+  EXPECT_EQ(query.compute.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(store.parameters()[1].compute.is_same(store.parameters()[1].master));
+  store.parameters()[0].master.add_(1.0);
+  store.publish();
+  EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kBFloat16)));
+}
+
+TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
+  TensorMap map = weights(at::kFloat);
+  const at::Tensor given = map[kQuery];
+  const at::Tensor before = given.clone();
+  ParameterStore store(tiny(true), std::move(map), {kQuery});
+  store.parameters()[0].master.zero_();
+  EXPECT_TRUE(at::equal(given, before));
+  EXPECT_EQ(store.num_trainable(), 16);
+  EXPECT_EQ(store.num_total(), 32 + 4 + 16 + 4 + 8);
+}
+
+TEST(ParameterStore, LoadTrainedNamesWhatDoesNotFit) {
+  ParameterStore store(tiny(true), weights(at::kFloat), {kQuery});
+  EXPECT_THROW(store.load_trained({}), Error);
+  try {
+    store.load_trained({{kQuery, at::zeros({4, 5})}});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("q_proj"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("4, 5"), std::string::npos);
+  }
+  store.load_trained({{kQuery, at::full({4, 4}, 3.0)}});
+  EXPECT_EQ(store.acquire(BlockId::decoder(0)).get(Site::kQ).sum().item<float>(), 48.0F);
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,83 @@
+#include "train/checkpoint.h"
+
+#include <lathe/error.h>
+
+#include <sstream>
+
+#include "train/output_folder.h"
+#include "train/training_fixture.h"
+
+namespace lathe {
+namespace {
+
+using CheckpointTest = TrainingTest;
+
+TEST_F(CheckpointTest, GoesOnFromACheckpointAsIfNeverKilled) {
+  run();
+  std::filesystem::rename(out(), root_ + "/undisturbed");
+  run();
+  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+  for (const char* name : {"adapter_model.safetensors", "train_results.json", "trainer_state.json"}) {
+    std::filesystem::remove(out(name));
+  }
+  run({"resume_from_checkpoint=true"});
+  for (const char* name : {"adapter_model.safetensors", "checkpoint-10/adapter_model.safetensors",
+                           "checkpoint-10/optimizer.safetensors", "checkpoint-8/optimizer.safetensors"}) {
+    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+  }
+  Json ours = json("trainer_state.json"), theirs = read_json_file(root_ + "/undisturbed/trainer_state.json");
+  for (Json* state : {&ours, &theirs}) {
+    for (const char* key : {"train_runtime", "train_samples_per_second", "train_steps_per_second"}) {
+      (*state)["log_history"].back().erase(key);
+    }
+  }
+  EXPECT_EQ(ours, theirs);
+  std::istringstream lines(bytes("trainer_log.jsonl"));
+  int64_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) (void)parse_json(line, "trainer_log.jsonl");
+  EXPECT_EQ(count, 11);  // ten steps and the end, none twice
+}
+
+TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {
+  run();
+  const std::string wanted = bytes("adapter_model.safetensors");
+  std::string broken = bytes("checkpoint-10/adapter_model.safetensors");
+  broken[broken.size() - 3] = static_cast<char>(broken[broken.size() - 3] ^ 1);
+  atomic_write(out("checkpoint-10/adapter_model.safetensors"), broken);
+  const auto damage = find_damage(out("checkpoint-10"));
+  ASSERT_TRUE(damage.has_value());
+  EXPECT_NE(damage->find("adapter_model.safetensors"), std::string::npos);
+  EXPECT_EQ(choose_checkpoint("true", out()).folder, out("checkpoint-8"));
+  EXPECT_THROW(choose_checkpoint(out("checkpoint-10"), out()), Error);
+  EXPECT_EQ(choose_checkpoint(std::nullopt, out()).folder, "");
+  EXPECT_NE(choose_checkpoint("true", root_ + "/nowhere").sentence.find("from step 0"), std::string::npos);
+  run({"resume_from_checkpoint=true"});
+  EXPECT_TRUE(bytes("adapter_model.safetensors") == wanted);
+}
+
+TEST_F(CheckpointTest, ResumingWithOtherDataOrWeightsIsRefusedByName) {
+  run();
+  write_rows(23);
+  for (const char* what : {"data", "base weights"}) {
+    try {
+      run({"resume_from_checkpoint=true"});
+      FAIL() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kConfig);
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+    write_model(8);
+  }
+}
+
+TEST_F(CheckpointTest, FingerprintsSeeASingleBit) {
+  const std::string before = fingerprint_weights(root_ + "/model");
+  EXPECT_EQ(fingerprint_weights(root_ + "/model"), before);
+  std::string weights = read_text_file(root_ + "/model/model.safetensors");
+  weights.back() = static_cast<char>(weights.back() ^ 1);
+  atomic_write(root_ + "/model/model.safetensors", weights);
+  EXPECT_NE(fingerprint_weights(root_ + "/model"), before);
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,54 @@
+#include "train/memory_check.h"
+
+#include <gtest/gtest.h>
+#include <lathe/error.h>
+
+#include <limits>
+
+namespace lathe {
+namespace {
+
+Dataset rows_of(const std::vector<int>& lengths) {
+  Dataset dataset;
+  for (const int length : lengths) {
+    Sample sample;
+    sample.input_ids.assign(static_cast<size_t>(length), 1);
+    sample.labels.assign(static_cast<size_t>(length), 1);
+    sample.labels[0] = kIgnoreLabel;
+    dataset.samples.push_back(sample);
+  }
+  return dataset;
+}
+
+TEST(LargestLoad, IsTheLargestMicroBatchOfTheRun) {
+  TrainingArguments args;
+  args.per_device_train_batch_size = 1;
+  args.per_device_eval_batch_size = 2;
+  args.gradient_accumulation_steps = 1;
+  const Dataset train = rows_of({5, 9, 3}), eval = rows_of({6, 6, 2});
+  const LoadShape alone = largest_load(args, train, nullptr, 3);
+  EXPECT_EQ(alone.tokens, 9);
+  EXPECT_EQ(alone.longest_row, 9);
+  EXPECT_EQ(alone.targets, 8);
+  EXPECT_EQ(largest_load(args, train, &eval, 3).tokens, 12);
+  args.per_device_train_batch_size = 3;
+  EXPECT_EQ(largest_load(args, train, nullptr, 1).tokens, 17);
+}
+
+TEST(CheckDisk, RefusesWhatCannotBeSaved) {
+  TrainingArguments args;
+  args.output_dir = ::testing::TempDir();
+  args.use_lora = true;
+  ModelShape shape;
+  check_disk(shape, args, 1000, 3);
+  try {
+    check_disk(shape, args, int64_t{1} << 50, 3);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where().key, "output_dir");
+    EXPECT_EQ(exit_code(error.kind()), 2);
+  }
+}
+
+}  // namespace
+}  // namespace lathe

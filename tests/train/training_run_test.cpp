@@ -1,0 +1,60 @@
+#include "train/training_run.h"
+
+#include <lathe/error.h>
+#include <lathe/trainer.h>
+
+#include "train/training_fixture.h"
+
+namespace lathe {
+namespace {
+
+using TrainingRunTest = TrainingTest;
+
+TEST_F(TrainingRunTest, AnAdapterThatNeverMovedIsAFailure) {
+  try {
+    run({"learning_rate=0"});
+    FAIL() << "went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 1);
+    EXPECT_NE(std::string(error.what()).find("learning_rate is 0"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(logged(json("trainer_state.json"), "loss").size(), 10u);
+}
+
+TEST_F(TrainingRunTest, WholeModelsTrainInBothPrecisions) {
+  for (const char* precision : {"bf16=true", "bf16=false"}) {
+    run({"use_lora=false", precision, "learning_rate=0.003"});
+    const std::vector<double> losses = logged(json("trainer_state.json"), "loss");
+    EXPECT_LT(losses.back(), losses.front() - 0.05) << precision;
+    EXPECT_TRUE(exists("model.safetensors"));
+    EXPECT_TRUE(exists("config.json"));
+    EXPECT_EQ(find_damage(out("checkpoint-10")), std::nullopt);
+  }
+}
+
+TEST_F(TrainingRunTest, ATokenizerLargerThanTheModelIsRefused) {
+  const Json config = json_of_model();
+  Json small = config;
+  small["vocab_size"] = 600;
+  atomic_write(root_ + "/model/config.json", dump_json(small));
+  try {
+    run();
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 2);
+    EXPECT_NE(std::string(error.what()).find("600"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(out()));
+}
+
+TEST_F(TrainingRunTest, OneCallTrains) {
+  const TrainSummary summary =
+      train("", {"model_name_or_path=" + root_ + "/model", "data_path=" + root_ + "/rows.jsonl", "output_dir=" + out(),
+                 "use_lora=true", "fp16=false", "max_steps=2", "warmup_steps=0", "learning_rate=0.01"});
+  EXPECT_EQ(summary.global_step, 2);
+  EXPECT_GT(summary.train_loss, 0);
+  EXPECT_TRUE(exists("adapter_model.safetensors"));
+}
+
+}  // namespace
+}  // namespace lathe
