@@ -1,0 +1,43 @@
+#include "app/training_sample.h"
+
+#include <algorithm>
+
+#include "app/inference.h"
+#include "base/log.h"
+#include "model/generation.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kLongestAnswer = 64;
+
+struct Question {
+  std::vector<int32_t> prompt, expected;
+};
+
+// The row up to its first trained token, and the trained tokens of that turn.
+Question question_of(const Sample& sample) {
+  const auto is_trained = [](int32_t label) { return label != kIgnoreLabel; };
+  const auto begin = std::find_if(sample.labels.begin(), sample.labels.end(), is_trained);
+  const auto end = std::find_if_not(begin, sample.labels.end(), is_trained);
+  const auto first = begin - sample.labels.begin();
+  return {{sample.input_ids.begin(), sample.input_ids.begin() + first}, {begin, end}};
+}
+
+}  // namespace
+
+void show_answer(TrainingRun& run, std::string_view when) {
+  const Dataset* held_out = run.eval_dataset();
+  const Dataset& dataset = held_out != nullptr && !held_out->samples.empty() ? *held_out : run.train_dataset();
+  const Question question = question_of(dataset.samples.at(0));
+  if (question.prompt.empty()) return;  // a row of plain text asks nothing
+  const Tokenizer& tokenizer = *run.tokenizer();
+  GenerationConfig config{.max_new_tokens = kLongestAnswer};
+  config.eos_token_ids = end_ids(run.model().shape(), tokenizer, tokenizer.directory());
+  const std::vector<int32_t> answer = generate(run.model(), run.weights(), question.prompt, config);
+  log::info("A sample {}\n  prompt:   {}\n  expected: {}\n  answer:   {}", when,
+            tokenizer.decode(question.prompt, true), tokenizer.decode(question.expected, true),
+            tokenizer.decode(answer, true));
+}
+
+}  // namespace lathe
