@@ -1,0 +1,71 @@
+"""What a parity test asks of Lathe, whoever supplies the other side's values. Standard library only."""
+import dataclasses
+import math
+import pathlib
+
+from compare import Bounds, Difference, compare_adapters, compare_logs, read_safetensors
+from lathe import Run
+
+# A change that must not pass for the same run; each leaves everything else as it is.
+CONTROLS = {
+    "learning rate 0": lambda settings: {"learning_rate": 0.0},
+    "half the learning rate": lambda settings: {"learning_rate": settings["learning_rate"] / 2},
+    "another adapter seed": lambda settings: {"seed": settings["seed"] + 1, "data_seed": settings["seed"]},
+    "another row order": lambda settings: {"data_seed": settings["seed"] + 1},
+}
+
+
+@dataclasses.dataclass
+class Expected:
+    """The other side: its log, its trained adapter, and A of each module before the first update."""
+    log_history: list[dict]
+    adapter: pathlib.Path
+    initial_sha256: dict[str, str]
+
+
+class Report:
+    """Collects failures and prints each line as it comes."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def check(self, what: str, passed: bool, detail: str) -> None:
+        print(f"{'ok  ' if passed else 'FAIL'} {what}: {detail}", flush=True)
+        if not passed:
+            self.failures.append(what)
+
+
+def check_same_curve(ours: Run, expected: Expected, bounds: Bounds, report: Report) -> None:
+    difference = compare_logs(ours.require_success().log_history, expected.log_history)
+    compare_adapters(ours.adapter, expected.adapter, difference)
+    wrong = difference.beyond(bounds)
+    report.check("same config, same curve", not wrong, "; ".join(wrong) or str(difference))
+
+
+def check_controls(binary: str, config: dict, work: pathlib.Path, expected: Expected, bounds: Bounds, report: Report) -> None:
+    """Each control must run to its last step and then be told apart by its loss alone."""
+    for name, change in CONTROLS.items():
+        run = Run(binary, config, work, "control_" + name.replace(" ", "_"), **change(config))
+        difference: Difference = compare_logs(run.log_history, expected.log_history)
+        caught = not difference.faults and difference.worst["loss"] > bounds.loss
+        report.check(f"control is caught: {name}", caught, "; ".join(difference.faults) or str(difference))
+
+
+def check_initial_values(binary: str, config: dict, work: pathlib.Path, expected: Expected, report: Report) -> None:
+    """One update at a rate so small that A keeps its bits and B leaves zero: what is saved is what training starts from."""
+    run = Run(binary, config, work, "initial", learning_rate=1e-30, max_steps=1, warmup_steps=0, lr_scheduler_type="constant",
+              eval_strategy="no").require_success()
+    ours = {name: sha256(values) for name, (_, values) in read_safetensors(run.adapter).items() if "lora_A" in name}
+    wrong = sorted(name for name in expected.initial_sha256 if ours.get(name) != expected.initial_sha256[name])
+    missing = ours.keys() ^ expected.initial_sha256.keys()
+    report.check("A's first values bit for bit", not wrong and not missing and bool(ours),
+                 f"{len(wrong)} of {len(expected.initial_sha256)} differ, e.g. {wrong[:2]}" if wrong else f"{len(ours)} tensors")
+
+
+def sha256(values) -> str:
+    import hashlib
+    return hashlib.sha256(values.tobytes()).hexdigest()
+
+
+def relative(a: float, b: float) -> float:
+    return abs(a - b) / abs(b) if math.isfinite(a) and math.isfinite(b) else math.inf

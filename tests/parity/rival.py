@@ -1,0 +1,90 @@
+"""The other side: transformers' Trainer over a peft model, given the flat config and the base weights and nothing else.
+
+Oracle: transformers 5.23.0, peft 0.21.2, accelerate 1.15.0, tokenizers 0.23.3, torch 2.11.0.
+"""
+import inspect
+import pathlib
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments, set_seed
+
+from cases import rows_file
+from prompt import IGNORE, encode_row, read_rows
+
+NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lora", "lora_r", "lora_alpha", "lora_dropout",
+                    "lora_target_modules", "use_rslora", "max_seq_length"}
+
+
+def load_base(config: dict, attention: str) -> torch.nn.Module:
+    dtype = torch.bfloat16 if config["bf16"] else torch.float32
+    return AutoModelForCausalLM.from_pretrained(config["model_name_or_path"], dtype=dtype, attn_implementation=attention)
+
+
+def lora_config(config: dict) -> LoraConfig:
+    targets = config["lora_target_modules"]
+    return LoraConfig(r=config["lora_r"], lora_alpha=config["lora_alpha"], lora_dropout=config["lora_dropout"],
+                      use_rslora=config.get("use_rslora", False), bias="none", task_type="CAUSAL_LM",
+                      target_modules=targets if targets == "all-linear" else targets.split(","))
+
+
+def training_arguments(config: dict) -> TrainingArguments:
+    keys = {key: value for key, value in config.items() if key not in NOT_TRANSFORMERS}
+    known = inspect.signature(TrainingArguments).parameters
+    unknown = sorted(set(keys) - set(known))
+    if unknown:
+        raise SystemExit(f"rival.py: transformers has no {unknown}")
+    return TrainingArguments(**keys, use_cpu=True, disable_tqdm=True, remove_unused_columns=False, dataloader_num_workers=0,
+                             dataloader_pin_memory=False, label_names=["labels"])
+
+
+def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
+    """Padded on the right to a multiple of 8, as the toolkit does."""
+    length = -8 * (-max(len(row["input_ids"]) for row in rows) // 8)
+    def padded(key: str, fill: int) -> torch.Tensor:
+        return torch.tensor([row[key] + [fill] * (length - len(row[key])) for row in rows])
+    seen = [len(row["input_ids"]) for row in rows]
+    mask = torch.tensor([[1] * n + [0] * (length - n) for n in seen])
+    return {"input_ids": padded("input_ids", 0), "labels": padded("labels", IGNORE), "attention_mask": mask}
+
+
+def encode_file(path: pathlib.Path, config: dict) -> list[dict]:
+    tokenizer = Tokenizer.from_file(config["model_name_or_path"] + "/tokenizer.json")
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+    return [encode_row(row, encode, config["max_seq_length"]) for row in read_rows(path)]
+
+
+def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
+    trainer = Trainer(model=model, args=training_arguments(config), data_collator=collate,
+                      train_dataset=encode_file(rows_file(case, "train"), config),
+                      eval_dataset=encode_file(rows_file(case, "eval"), config))
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def train(case: dict, config: dict, attention: str = "sdpa") -> dict:
+    """Trains and saves the adapter into output_dir. Returns {"log_history", "initial"}; initial: A of each module before step 1."""
+    set_seed(config["seed"])
+    model = get_peft_model(load_base(config, attention), lora_config(config))
+    initial = {name.replace(".default", ""): parameter.detach().clone()
+               for name, parameter in model.named_parameters() if "lora_A" in name}
+    trainer = make_trainer(case, config, model)
+    trainer.train()
+    trainer.save_model(config["output_dir"])
+    return {"log_history": trainer.state.log_history, "initial": initial}
+
+
+def eval_loss(case: dict, config: dict, adapter: pathlib.Path) -> float:
+    """eval_loss of the base model with an adapter folder loaded by peft."""
+    model = PeftModel.from_pretrained(load_base(config, "sdpa"), str(adapter))
+    return make_trainer(case, config, model).evaluate()["eval_loss"]
+
+
+def generate(config: dict, adapter: pathlib.Path, prompt_ids: list[int], new_tokens: int) -> list[int]:
+    """Greedy continuation, with peft's view of an adapter folder."""
+    model = PeftModel.from_pretrained(load_base(config, "sdpa"), str(adapter)).eval()
+    ids = torch.tensor([prompt_ids])
+    out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=new_tokens, do_sample=False)
+    return out[0, len(prompt_ids):].tolist()
