@@ -1,8 +1,11 @@
 #include "app/training_sample.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "app/inference.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "model/generation.h"
 
@@ -38,6 +41,19 @@ void show_answer(TrainingRun& run, std::string_view when) {
   log::info("A sample {}\n  prompt:   {}\n  expected: {}\n  answer:   {}", when,
             tokenizer.decode(question.prompt, true), tokenizer.decode(question.expected, true),
             tokenizer.decode(answer, true));
+}
+
+void show_held_out_loss(const TrainingRun& run) {
+  std::vector<double> losses;
+  for (const Json& entry : run.state().log_history) {
+    if (entry.contains("eval_loss")) losses.push_back(entry["eval_loss"].get<double>());
+  }
+  if (losses.size() < 2) return;
+  const bool best_is_loaded = run.arguments().load_best_model_at_end && run.arguments().metric_for_best_model == "eval_loss";
+  const double before = losses.front();
+  const double after = best_is_loaded ? *std::min_element(losses.begin(), losses.end()) : losses.back();
+  log::info("Held-out loss: {:.3f} before training, {:.3f} after ({:+.0f} %)", before, after,
+            100 * (after - before) / before);
 }
 
 }  // namespace lathe

@@ -9,4 +9,8 @@ namespace lathe {
 /// question, expected answer and the model's own. @param when stands in the heading.
 void show_answer(TrainingRun& run, std::string_view when);
 
+/// Prints the held-out loss before training, that of the weights kept at the end, and how much was gained. Silent where
+/// fewer than two evaluations were made.
+void show_held_out_loss(const TrainingRun& run);
+
 }  // namespace lathe

@@ -15,6 +15,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kCells = 20;
 constexpr auto kDrawEvery = std::chrono::milliseconds(100);
 constexpr auto kPlainEvery = std::chrono::seconds(10);
+constexpr auto kPlainTenths = std::chrono::seconds(2);  // a short run is not drowned in its tenths
 
 double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
@@ -52,7 +53,7 @@ void ProgressBar::update(int64_t done, std::string_view text) {
   const auto since = Clock::now() - last_plain_;
   const bool last = done_ >= total_;
   const bool tenth = total_ > 0 && done_ * 10 / total_ != before * 10 / total_;
-  if (terminal_ ? (last || since >= kDrawEvery) : (last || tenth || since >= kPlainEvery)) draw();
+  if (terminal_ ? (last || since >= kDrawEvery) : (last || (tenth && since >= kPlainTenths) || since >= kPlainEvery)) draw();
 }
 
 double ProgressBar::remaining_s() const {

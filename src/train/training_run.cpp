@@ -350,6 +350,10 @@ const Dataset* TrainingRun::eval_dataset() const {
   return impl_->eval_rows ? &*impl_->eval_rows : nullptr;
 }
 
+const TrainerState& TrainingRun::state() const {
+  return impl_->trainer->state();
+}
+
 TrainOutput run_training(const TrainingArguments& args, const std::string& model_directory,
                          const std::vector<std::string>& notes) {
   return TrainingRun(args, model_directory, notes).train();

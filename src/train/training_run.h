@@ -35,6 +35,7 @@ class TrainingRun {
   [[nodiscard]] TemplateKind template_kind() const;
   [[nodiscard]] const Dataset& train_dataset() const;
   [[nodiscard]] const Dataset* eval_dataset() const;
+  [[nodiscard]] const TrainerState& state() const;
 
  private:
   struct Impl;

@@ -78,7 +78,10 @@ int run_train(const TrainWords& words) {
   if (shows_answers) show_answer(run, "before training");
   const TrainOutput output = run.train();
   if (output.stopped_by_signal != 0) return exit_code(ErrorKind::kInterrupted, output.stopped_by_signal);
-  if (shows_answers) show_answer(run, "after training");
+  if (shows_answers) {
+    show_answer(run, "after training");
+    show_held_out_loss(run);
+  }
   return 0;
 }
 
