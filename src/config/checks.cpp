@@ -93,13 +93,19 @@ void settle_intervals(Settings& settings) {
 }
 
 /// A preset's own evaluation rows belong to its own training rows: with other ones given by key=value they are left out
-/// where they are not there, rather than stop the run.
+/// where they are not there, rather than stop the run; and nobody who did so asked for an evaluation of all those rows.
 void drop_evaluation_data_of_other_rows(Settings& settings) {
-  std::vector<std::string>& paths = settings.args.eval_data_path;
+  TrainingArguments& args = settings.args;
+  std::vector<std::string>& paths = args.eval_data_path;
   if (!later(settings, "data_path", "eval_data_path") || std::ranges::all_of(paths, file_exists)) return;
   settings.notes.push_back(fmt::format("eval_data_path {} is left out: it is not there, and data_path was given anew",
                                        fmt::join(paths, ", ")));
   paths.clear();
+  if (args.eval_strategy == "no" || args.eval_split_ratio > 0 || later(settings, "eval_strategy", "eval_data_path")) {
+    return;
+  }
+  args.eval_strategy = "no";
+  settings.notes.emplace_back("nothing is evaluated (eval_data_path or eval_split_ratio would bring rows for it)");
 }
 
 void settle_evaluation_data(Settings& settings) {

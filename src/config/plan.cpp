@@ -117,7 +117,7 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   if (args.use_lora) {
     const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
     plan.mapped_bytes = in_place ? base * e : 0;
-    add(MemoryClass::kWeights, "frozen weights", in_place ? 0 : base * e);
+    add(MemoryClass::kWeights, in_place ? "frozen weights, read in place" : "frozen weights", base * e);
     add(MemoryClass::kWeights, "adapter", 4 * trainable);
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
@@ -177,10 +177,6 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
     }
     text += fmt::format("  {:<12} {:>10}  {}\n", name(static_cast<MemoryClass>(i)), format_bytes(plan.bytes[i]),
                         fmt::join(parts, ", "));
-  }
-  if (plan.mapped_bytes > 0) {
-    text += fmt::format("  {:<12} {:>10}  frozen weights, read in place and given back under pressure\n", "mapped",
-                        format_bytes(plan.mapped_bytes));
   }
   return text;
 }

@@ -27,7 +27,7 @@ struct PlanTerm {
 
 struct MemoryPlan {
   std::array<int64_t, kNumMemoryClasses> bytes{};
-  int64_t mapped_bytes = 0;     ///< weights read in place from their files (reclaimable, not in bytes)
+  int64_t mapped_bytes = 0;     ///< of the weights: those read in place from their files
   std::vector<PlanTerm> terms;  ///< what bytes is the sum of
   [[nodiscard]] int64_t total() const;
 };

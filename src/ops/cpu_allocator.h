@@ -1,6 +1,7 @@
 #pragma once
 // The allocator behind every CPU tensor: counts each block in the ledger under the class of the allocating scope, and
-// keeps large freed blocks for the next request, because fresh pages cost more than the arithmetic done in them.
+// keeps large freed blocks for the next request, because fresh pages cost more than the arithmetic done in them. Blocks in
+// use and blocks kept are together never more than what was in use at most, so the process stays within the plan.
 #include <cstdint>
 
 namespace lathe {
@@ -9,7 +10,7 @@ namespace lathe {
 /// Blocks may be freed on any thread. A request that cannot be met: @throws Error(kMemory).
 void install_cpu_allocator();
 
-/// Bytes of freed blocks that are kept at most (default 1 GiB); shrinking gives the surplus back at once.
+/// Bytes of freed blocks that are kept at most (default: no bound of its own); a surplus goes back at once.
 void set_cpu_cache_limit(int64_t bytes);
 [[nodiscard]] int64_t cpu_cached_bytes();
 

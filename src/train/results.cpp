@@ -90,12 +90,8 @@ Json train_results(const ResultParts& parts) {
   results["tokens_trained"] = totals.trained_tokens;
   const MemoryLedger& ledger = cpu_ledger();
   results["peak_memory_bytes"] = by_class([&](MemoryClass c) { return ledger.peak(c); }, ledger.peak_total());
-  // The ledger counts weights that are read in place among the weights, so the plan has to as well.
-  const int64_t mapped = parts.plan.mapped_bytes;
-  const auto planned = [&](MemoryClass c) {
-    return parts.plan.bytes[static_cast<size_t>(c)] + (c == MemoryClass::kWeights ? mapped : 0);
-  };
-  results["planned_memory_bytes"] = by_class(planned, parts.plan.total() + mapped);
+  const auto planned = [&](MemoryClass c) { return parts.plan.bytes[static_cast<size_t>(c)]; };
+  results["planned_memory_bytes"] = by_class(planned, parts.plan.total());
   const ProcessMemory memory = process_memory();
   results["peak_rss_bytes"] = memory.peak_rss_bytes;
   results["file_backed_bytes"] = memory.file_backed_bytes;

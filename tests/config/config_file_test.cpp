@@ -124,6 +124,12 @@ TEST(ConfigFile, EvaluationRowsOfAPresetGoWithItsTrainingRows) {
   const LoadedConfig other_rows = load_with(body, {"data_path=mine.jsonl"});
   EXPECT_THAT(other_rows.args.eval_data_path, IsEmpty());
   EXPECT_THAT(other_rows.notes, Contains(HasSubstr("of_the_preset.jsonl is left out")));
+  const std::string evaluates = body + R"(, "eval_strategy": "steps")";
+  const LoadedConfig quiet = load_with(evaluates, {"data_path=mine.jsonl"});
+  EXPECT_EQ(quiet.args.eval_strategy, "no");
+  EXPECT_THAT(quiet.notes, Contains(HasSubstr("nothing is evaluated")));
+  EXPECT_EQ(load_with(evaluates, {"data_path=mine.jsonl", "eval_strategy=epoch"}).args.eval_strategy, "epoch");
+  EXPECT_EQ(load_with(evaluates, {"data_path=mine.jsonl", "eval_split_ratio=0.1"}).args.eval_strategy, "steps");
   EXPECT_THAT(load_with(body).args.eval_data_path, ElementsAre("of_the_preset.jsonl"));
   EXPECT_THAT(load_with(body, {"data_path=mine.jsonl", "eval_data_path=held_out.jsonl"}).args.eval_data_path,
               ElementsAre("held_out.jsonl"));

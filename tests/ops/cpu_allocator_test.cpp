@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <thread>
+#include <vector>
 
 #include "base/memory_ledger.h"
 
@@ -47,7 +49,19 @@ TEST_F(CpuAllocatorTest, KeepsNoMoreThanItsLimit) {
   EXPECT_EQ(cpu_cached_bytes(), 0);
   { const at::Tensor tensor = at::zeros({4 << 20}, at::kFloat); }
   EXPECT_EQ(cpu_cached_bytes(), 0);
-  set_cpu_cache_limit(int64_t{1} << 30);
+  set_cpu_cache_limit(std::numeric_limits<int64_t>::max());
+}
+
+TEST_F(CpuAllocatorTest, ChangingSizesDoNotPileUp) {
+  // Batches differ in length: what one size leaves behind must not stay when another is asked for.
+  const auto mapped = [] { return process_memory().rss_bytes - process_memory().file_backed_bytes; };
+  { const at::Tensor largest = at::zeros({100 << 20}, at::kByte); }
+  const int64_t before = mapped();
+  for (int64_t step = 0; step < 200; ++step) {
+    std::vector<at::Tensor> alive;
+    for (int64_t i = 0; i < 10; ++i) alive.push_back(at::ones({(1 + (step * 7 + i * 13) % 90) * 100000}, at::kByte));
+  }
+  EXPECT_LE(mapped() - before, int64_t{80} << 20);
 }
 
 TEST_F(CpuAllocatorTest, ABlockMayBeFreedOnAnotherThread) {
