@@ -35,7 +35,7 @@ class Tokenizer {
   [[nodiscard]] std::optional<int32_t> token_to_id(std::string_view token) const;
   [[nodiscard]] std::string id_to_token(int32_t id) const;  ///< the token's own bytes; "" when there is none
   [[nodiscard]] bool is_special(int32_t id) const;
-  [[nodiscard]] int64_t vocab_size() const;  ///< largest id + 1, added tokens included
+  [[nodiscard]] int64_t vocab_size() const;             ///< largest id + 1, added tokens included
   [[nodiscard]] std::optional<int32_t> eos_id() const;  ///< tokenizer_config.json's eos_token
   [[nodiscard]] std::optional<int32_t> pad_id() const;
   [[nodiscard]] const std::string& chat_template() const;  ///< Jinja text; empty when the folder has none

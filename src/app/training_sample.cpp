@@ -1,6 +1,7 @@
 #include "app/training_sample.h"
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -27,6 +28,13 @@ Question question_of(const Sample& sample) {
   return {{sample.input_ids.begin(), sample.input_ids.begin() + first}, {begin, end}};
 }
 
+// Lines under one another, behind the names of what they are.
+std::string indented(std::string text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; ++at) text.insert(at + 1, 12, ' ');
+  return text;
+}
+
 }  // namespace
 
 void show_answer(TrainingRun& run, std::string_view when) {
@@ -39,8 +47,8 @@ void show_answer(TrainingRun& run, std::string_view when) {
   config.eos_token_ids = end_ids(run.model().shape(), tokenizer, tokenizer.directory());
   const std::vector<int32_t> answer = generate(run.model(), run.weights(), question.prompt, config);
   log::info("A sample {}\n  prompt:   {}\n  expected: {}\n  answer:   {}", when,
-            tokenizer.decode(question.prompt, true), tokenizer.decode(question.expected, true),
-            tokenizer.decode(answer, true));
+            indented(tokenizer.decode(question.prompt, true)), indented(tokenizer.decode(question.expected, true)),
+            indented(tokenizer.decode(answer, true)));
 }
 
 void show_held_out_loss(const TrainingRun& run) {
@@ -49,7 +57,8 @@ void show_held_out_loss(const TrainingRun& run) {
     if (entry.contains("eval_loss")) losses.push_back(entry["eval_loss"].get<double>());
   }
   if (losses.size() < 2) return;
-  const bool best_is_loaded = run.arguments().load_best_model_at_end && run.arguments().metric_for_best_model == "eval_loss";
+  const bool best_is_loaded =
+      run.arguments().load_best_model_at_end && run.arguments().metric_for_best_model == "eval_loss";
   const double before = losses.front();
   const double after = best_is_loaded ? *std::min_element(losses.begin(), losses.end()) : losses.back();
   log::info("Held-out loss: {:.3f} before training, {:.3f} after ({:+.0f} %)", before, after,

@@ -53,7 +53,8 @@ void ProgressBar::update(int64_t done, std::string_view text) {
   const auto since = Clock::now() - last_plain_;
   const bool last = done_ >= total_;
   const bool tenth = total_ > 0 && done_ * 10 / total_ != before * 10 / total_;
-  if (terminal_ ? (last || since >= kDrawEvery) : (last || (tenth && since >= kPlainTenths) || since >= kPlainEvery)) draw();
+  if (terminal_ ? (last || since >= kDrawEvery) : (last || (tenth && since >= kPlainTenths) || since >= kPlainEvery))
+    draw();
 }
 
 double ProgressBar::remaining_s() const {

@@ -41,8 +41,8 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-/// Pages of their own for a large block: what is unmapped is given back, where malloc's heap, cut into sizes that change
-/// with every batch, would only grow. Huge pages want their alignment.
+/// Pages of their own for a large block: what is unmapped is given back, where malloc's heap, cut into sizes that
+/// change with every batch, would only grow. Huge pages want their alignment.
 void* map_pages(size_t capacity) {
   const size_t padded = capacity >= kHugePage ? capacity + kHugePage : capacity;
   void* mapped = mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -191,8 +191,8 @@ class CpuAllocator final : public c10::Allocator {
 
 void install_cpu_allocator() {
   static const bool once = [] {
-    // oneDNN keeps a compiled product for each shape it meets, up to 1,024 of them, and the number of tokens changes with
-    // every batch: 0.2 GB after a hundred batches of the 0.5B shape. The shapes of one batch are a few dozen.
+    // oneDNN keeps a compiled product for each shape it meets, up to 1,024 of them, and the number of tokens changes
+    // with every batch: 0.2 GB after a hundred batches of the 0.5B shape. The shapes of one batch are a few dozen.
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128", /*overwrite=*/0);
     c10::SetCPUAllocator(new CpuAllocator, /*priority=*/200);
     return true;

@@ -164,7 +164,7 @@ std::string line_chart(const std::string& title, const std::vector<Curve>& curve
 std::string report_html(const ReportParts& parts) {
   const Json& history = parts.log_history;
   std::string out = fmt::format(
-      R"(<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{0}</title><style>body{{font-family:sans-serif;max-width:70em;margin:2em auto;color:#1f2328}}table{{border-collapse:collapse}}th,td{{border:1px solid #d0d7de;padding:.2em .6em;text-align:left;vertical-align:top}}pre{{background:#f6f8fa;padding:1em;overflow:auto}}svg{{margin:.5em}}</style></head><body><h1>{0}</h1>)",
+      R"(<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{0}</title><style>body{{font-family:sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1f2328}}table{{border-collapse:collapse}}th,td{{border:1px solid #d0d7de;padding:.2em .6em;text-align:left;vertical-align:top}}pre{{background:#f6f8fa;padding:1em;overflow:auto}}svg{{margin:.5em}}</style></head><body><h1>{0}</h1>)",
       escape_html(parts.title));
   out += "<h2>Curves</h2>";
   out += line_chart("loss", {curve_of(history, "loss", "train"), curve_of(history, "eval_loss", "eval")});

@@ -38,8 +38,8 @@ int main(int argc, char** argv) try {
   lathe::LoadedAdapter adapter = lathe::load_adapter(argv[2], shape);
   weights.merge(adapter.weights);
   lathe::ParameterStore store(shape, std::move(weights), {});
-  lathe::CausalLM model(shape, {.compute_dtype = at::kFloat,
-                                .lora = {.r = adapter.config.r, .scale = adapter.config.scale()}});
+  lathe::CausalLM model(
+      shape, {.compute_dtype = at::kFloat, .lora = {.r = adapter.config.r, .scale = adapter.config.scale()}});
   const at::Tensor logits = model.logits(one_row(argv + 4, argc - 4), store).contiguous();
   std::ofstream out(argv[3], std::ios::binary);
   out.write(static_cast<const char*>(logits.const_data_ptr()), static_cast<std::streamsize>(logits.nbytes()));
