@@ -60,12 +60,17 @@ int64_t attention_scratch(const Work& w, int64_t copies) {
   return scores * (4 * copies + w.e) + 4 * w.longest * w.k;
 }
 
-/// One norm over `width` in fp32: the copy, its square or product, and what comes out.
+/// One norm over `width`: what comes out, and behind it the gradient of what went in.
 int64_t norm_scratch(const Work& w, int64_t width) {
-  return w.t * width * ((w.e == 4 ? 4 : 8) + w.e);
+  return w.e * w.t * width;
 }
 int64_t norm_backward_scratch(const Work& w, int64_t width) {
-  return w.t * width * 20;
+  return 2 * w.e * w.t * width;
+}
+
+/// One weight's gradient as the product leaves it, and widened while it is added to those in fp32.
+int64_t weight_gradient_bytes(const Work& w) {
+  return w.e == 4 ? 4 : w.e + 4;
 }
 
 /// Alive beside what is saved while one layer runs forward.
@@ -78,7 +83,7 @@ int64_t forward_scratch(const Work& w) {
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
-  const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : w.e * w.h * w.i);
+  const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k) + 8 * w.longest * w.k;  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
   const int64_t attention = heads + std::max(attention_scratch(w, 3), norm);
@@ -89,15 +94,16 @@ int64_t backward_scratch(const Work& w) {
 /// The last hidden state, its supervised rows, and one chunk of logits.
 int64_t head_scratch(const Work& w) {
   const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
-  const int64_t chunk = std::min(w.n, kLossChunkTokens) * w.v * (w.e == 4 ? 8 : 2 + 8);
-  return rows + chunk + (w.adapter ? 0 : (4 + w.e) * w.v * w.h);
+  const int64_t chunk = w.e * std::min(w.n, kLossChunkTokens) * w.v;
+  return rows + chunk + (w.adapter ? 0 : (4 + weight_gradient_bytes(w)) * w.v * w.h);
 }
 
 int64_t embedding_scratch(const Work& w) {
   return w.adapter ? 0 : 4 * w.v * w.h + 4 * w.t * w.h;
 }
 
-/// Every phase of a step beside what is saved for it; the largest counts.
+/// Every phase of a step beside what is saved for it; the largest counts, and a tenth more for what is too small to be
+/// named: labels, positions, statistics of rows, the products' own buffers.
 int64_t step_scratch(const Work& w) {
   int64_t backward = backward_scratch(w);
   int64_t forward = forward_scratch(w);
@@ -105,7 +111,7 @@ int64_t step_scratch(const Work& w) {
     forward += layer_inside(w);
     backward = layer_inside(w) + std::max(backward, forward_scratch(w) + layer_input(w));
   }
-  return std::max({forward, backward, head_scratch(w), embedding_scratch(w)});
+  return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10;
 }
 
 void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute,
@@ -157,10 +163,8 @@ MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, c
   MemoryPlan plan;
   add_weights(plan, shape, args, compute, trainable);
   const int64_t kept = shape.num_layers * (layer_input(w) + (w.checkpointing ? 0 : layer_inside(w)));
-  plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + w.e * w.t * shape.head_dim});
+  plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + 4 * w.t * shape.head_dim});
   plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step_scratch(w)});
-  const int64_t largest = w.adapter ? w.r * std::max(w.h, w.i) : w.v * w.h;
-  plan.terms.push_back({MemoryClass::kWorkspace, "one parameter's update", 4 * largest});
   for (const PlanTerm& term : plan.terms) plan.bytes[static_cast<size_t>(term.memory_class)] += term.bytes;
   return plan;
 }

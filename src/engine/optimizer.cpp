@@ -6,16 +6,13 @@
 #include <cmath>
 
 #include "base/memory_ledger.h"
+#include "ops/update.h"
 
 namespace lathe {
 
 double gradient_norm(const std::vector<TrainableParameter>& parameters) {
   double sum = 0;
-  for (const TrainableParameter& parameter : parameters) {
-    // One parameter's norm in fp32 as torch takes it; across parameters in double.
-    const double norm = at::linalg_vector_norm(parameter.gradient).item<double>();
-    sum += norm * norm;
-  }
+  for (const TrainableParameter& parameter : parameters) sum += ops::sum_of_squares(parameter.gradient);
   return std::sqrt(sum);
 }
 
@@ -34,20 +31,16 @@ AdamW::AdamW(std::vector<TrainableParameter>& parameters, AdamWOptions options)
 
 void AdamW::step(double learning_rate, double gradient_scale) {
   ++num_steps_;
-  const auto count = static_cast<double>(num_steps_);
-  const double correction1 = 1 - std::pow(options_.beta1, count), correction2 = 1 - std::pow(options_.beta2, count);
-  const double step_size = learning_rate / correction1, root_correction2 = std::sqrt(correction2);
+  const auto step_with = [&](double weight_decay) {
+    return kernels::adamw_step(learning_rate, options_.beta1, options_.beta2, options_.epsilon, weight_decay,
+                               num_steps_, gradient_scale);
+  };
+  const kernels::AdamWStep decayed = step_with(options_.weight_decay), plain = step_with(0);
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    TrainableParameter& parameter = parameters_[i];
-    Moments& moments = moments_[i];
-    if (gradient_scale != 1) parameter.gradient.mul_(gradient_scale);
-    if (parameter.decay && options_.weight_decay != 0) {
-      parameter.master.mul_(1 - learning_rate * options_.weight_decay);
-    }
-    moments.exp_avg.lerp_(parameter.gradient, 1 - options_.beta1);
-    moments.exp_avg_sq.mul_(options_.beta2).addcmul_(parameter.gradient, parameter.gradient, 1 - options_.beta2);
-    at::Tensor denominator = moments.exp_avg_sq.sqrt().div_(root_correction2).add_(options_.epsilon);
-    parameter.master.addcdiv_(moments.exp_avg, denominator, -step_size);
+    const TrainableParameter& parameter = parameters_[i];
+    const Moments& moments = moments_[i];
+    ops::adamw(parameter.master, parameter.gradient, moments.exp_avg, moments.exp_avg_sq,
+               parameter.decay ? decayed : plain);
   }
 }
 

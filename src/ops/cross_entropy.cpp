@@ -1,8 +1,11 @@
 #include "ops/cross_entropy.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include "kernels/cross_entropy.h"
 #include "ops/check.h"
+#include "ops/elements.h"
 
 namespace lathe::ops {
 
@@ -10,19 +13,20 @@ double cross_entropy(at::Tensor& logits, const at::Tensor& targets, double label
                      std::optional<double> gradient_scale) {
   LATHE_EXPECT(logits, ({kAny, kAny}));
   LATHE_EXPECT(targets, ({logits.size(0)}), at::kLong);
-  const int64_t vocabulary = logits.size(1);
-  const at::Tensor index = targets.unsqueeze(1);
-  at::Tensor log_p = at::log_softmax(logits, 1, at::kFloat);
-  double loss = -(1 - label_smoothing) * at::sum(log_p.gather(1, index), at::kDouble).item<double>();
-  if (label_smoothing != 0) {
-    loss -= label_smoothing * at::sum(log_p.sum(1), at::kDouble).item<double>() / static_cast<double>(vocabulary);
-  }
-  if (!gradient_scale) return loss;
-  at::Tensor gradient = log_p.exp_();
-  if (label_smoothing != 0) gradient.sub_(label_smoothing / static_cast<double>(vocabulary));
-  gradient.scatter_add_(1, index, at::full_like(index, -(1 - label_smoothing), gradient.options()));
-  logits.copy_(gradient.mul_(*gradient_scale));
-  return loss;
+  LATHE_ASSERT(logits.is_contiguous() && targets.is_contiguous());
+  const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  const at::Tensor losses = at::empty({rows}, at::dtype(at::kFloat));
+  const kernels::CrossEntropy options{.label_smoothing = label_smoothing,
+                                      .gradient = gradient_scale.has_value(),
+                                      .gradient_scale = gradient_scale.value_or(1)};
+  with_elements(logits, [&](auto element) {
+    using T = decltype(element);
+    at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+      kernels::cross_entropy(mutable_elements<T>(logits) + begin * vocabulary, elements<int64_t>(targets) + begin,
+                             mutable_elements<float>(losses) + begin, end - begin, vocabulary, options);
+    });
+  });
+  return at::sum(losses, at::kDouble).item<double>();
 }
 
 }  // namespace lathe::ops

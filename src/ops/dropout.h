@@ -12,7 +12,7 @@ struct DropoutMask {
   uint32_t step = 0, micro_batch = 0;
   uint16_t layer = 0;
   uint8_t site = 0;
-  double probability = 0;  ///< of an element being dropped, in [0, 1)
+  double probability = 0;  ///< of an element being dropped, in [0, 1); taken to the nearest 65,536th
 };
 
 /// x · mask / (1 - probability), a new tensor. x contiguous, fp32|bf16, fewer than 2^42 elements.

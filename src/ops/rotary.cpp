@@ -1,29 +1,36 @@
 #include "ops/rotary.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/rotary.h"
 #include "ops/check.h"
+#include "ops/elements.h"
 
 namespace lathe::ops {
 namespace {
 
-at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, bool forward) {
-  const int64_t half = x.size(2) / 2;
-  LATHE_EXPECT(table.cos, ({x.size(0), half}), x.scalar_type());
-  LATHE_EXPECT(table.sin, ({x.size(0), half}), x.scalar_type());
-  const at::Tensor cos = table.cos.unsqueeze(1), sin = table.sin.unsqueeze(1);
-  const at::Tensor low = x.narrow(2, 0, half), high = x.narrow(2, half, half);
-  at::Tensor y = at::empty(x.sizes(), x.options());
-  at::Tensor y_low = y.narrow(2, 0, half), y_high = y.narrow(2, half, half);
-  at::mul_out(y_low, low, cos);
-  at::mul_out(y_high, high, cos);
-  if (forward) {
-    y_low.sub_(high * sin);
-    y_high.add_(low * sin);
-  } else {
-    y_low.add_(high * sin);
-    y_high.sub_(low * sin);
-  }
+at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, bool inverse) {
+  LATHE_EXPECT(x, ({kAny, kAny, kAny}));
+  const int64_t tokens = x.size(0), heads = x.size(1), dim = x.size(2), width = heads * dim;
+  LATHE_EXPECT(table.cos, ({tokens, dim / 2}), at::kFloat);
+  LATHE_EXPECT(table.sin, ({tokens, dim / 2}), at::kFloat);
+  const at::Tensor in = x.contiguous();
+  at::Tensor y = at::empty_like(in);
+  with_elements(in, [&](auto element) {
+    using T = decltype(element);
+    const int64_t tokens_a_task = std::max<int64_t>(1, kElementsATask / width);
+    at::parallel_for(0, tokens, tokens_a_task, [&](int64_t begin, int64_t end) {
+      T* to = mutable_elements<T>(y) + begin * width;
+      const auto bytes = static_cast<size_t>((end - begin) * width) * sizeof(T);
+      std::memcpy(to, elements<T>(in) + begin * width, bytes);
+      kernels::rotary(to, elements<float>(table.cos) + begin * dim / 2, elements<float>(table.sin) + begin * dim / 2,
+                      end - begin, heads, dim, inverse);
+    });
+  });
   return y;
 }
 
@@ -34,17 +41,16 @@ RotaryTable rotary_table(const at::Tensor& positions, const at::Tensor& inverse_
   LATHE_EXPECT(positions, ({kAny}));
   LATHE_EXPECT(inverse_frequencies, ({kAny}), at::kFloat);
   const at::Tensor angles = positions.to(at::kFloat).unsqueeze(1) * inverse_frequencies;
-  return {at::cos(angles).mul_(scaling).to(dtype), at::sin(angles).mul_(scaling).to(dtype)};
+  return {at::cos(angles).mul_(scaling).to(dtype).to(at::kFloat),
+          at::sin(angles).mul_(scaling).to(dtype).to(at::kFloat)};
 }
 
 at::Tensor rotary(const at::Tensor& x, const RotaryTable& table) {
-  LATHE_EXPECT(x, ({kAny, kAny, kAny}));
-  return rotate(x, table, true);
+  return rotate(x, table, false);
 }
 
 at::Tensor rotary_backward(const at::Tensor& dy, const RotaryTable& table) {
-  LATHE_EXPECT(dy, ({kAny, kAny, kAny}));
-  return rotate(dy, table, false);
+  return rotate(dy, table, true);
 }
 
 }  // namespace lathe::ops

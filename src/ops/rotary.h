@@ -6,9 +6,9 @@
 
 namespace lathe::ops {
 
-/// One angle a token and pair of elements, in the type that q and k have.
+/// One angle a token and pair of elements, rounded to the type that q and k have.
 struct RotaryTable {
-  at::Tensor cos, sin;  ///< [T, D/2]
+  at::Tensor cos, sin;  ///< [T, D/2] fp32
 };
 
 /// Angles position · inverse_frequencies, worked out in fp32 and times `scaling`, then rounded to dtype.
