@@ -1,0 +1,65 @@
+"""This machine and its processes: what it is, and a child that is run, timed and weighed. Standard library only."""
+import dataclasses
+import os
+import pathlib
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SHOWN_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
+
+
+class BenchError(Exception):
+    """Something that a person has to do or know."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    began: float            # seconds since 1970, just before the process was started
+    exit_code: int          # negative: the signal that ended it
+    peak_rss: int           # bytes
+    stdout: str
+    stderr: str
+
+    def tail(self) -> str:
+        return (self.stdout + self.stderr)[-2000:].strip()
+
+
+def threads() -> int:
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def run_child(command: list, folder: pathlib.Path) -> Finished:
+    """Runs one process alone. Its output goes to files: a pipe that nobody empties would stop it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads()), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
+                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    folder.mkdir(parents=True, exist_ok=True)
+    out, err = folder / "stdout", folder / "stderr"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        began = time.time()
+        process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=stderr, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)  # this child's own peak; RUSAGE_CHILDREN has the largest of all so far
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Finished(began, process.returncode, usage.ru_maxrss * 1024, out.read_text(encoding="utf-8", errors="replace"),
+                    err.read_text(encoding="utf-8", errors="replace"))
+
+
+def value_of(file: str, key: str) -> str:
+    for line in pathlib.Path(file).read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def describe_machine() -> dict:
+    flags = value_of("/proc/cpuinfo", "flags").split()
+    gib = int(value_of("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
+    return {"processor": value_of("/proc/cpuinfo", "model name") or "unknown", "cores": os.cpu_count(),
+            "instructions": [flag for flag in SHOWN_FLAGS if flag in flags], "memory_gib": round(gib, 1), "threads": threads()}
+
+
+def busy_note() -> str | None:
+    """A word of warning when something else computes here: both sides suffer, but not evenly."""
+    load = os.getloadavg()[0]
+    return f"note: the load average is {load:.1f} already; other work makes the figures worthless" if load > 0.7 else None
