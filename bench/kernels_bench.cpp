@@ -1,5 +1,5 @@
 // Bytes that each kernel reads and writes a second, on one thread, at sizes of a 0.5B model. Compare with what the
-// machine copies (the first line): these operations are bound by memory.
+// machine copies (the first line): these operations are bound by memory. Attention is bound by arithmetic: flop/s.
 #include <benchmark/benchmark.h>
 
 #include <cstring>
@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/reference/scalar.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
@@ -131,6 +133,53 @@ void gradient_norm(benchmark::State& state) {
   set_bytes(state, 1 << 22, sizeof(float));
 }
 BENCHMARK(gradient_norm);
+
+template <typename T>
+void dropout_ten_percent(benchmark::State& state) {
+  const auto x = values<T>(kTokens * kHidden);
+  std::vector<T> y(x.size());
+  for (auto _ : state) {
+    dropout(x.data(), y.data(), 0, kTokens * kHidden, {.threshold = 6554, .scale = 1 / 0.9F});
+    benchmark::ClobberMemory();
+  }
+  set_bytes(state, 2 * kTokens * kHidden, sizeof(T));
+}
+BENCHMARK(dropout_ten_percent<float>);
+BENCHMARK(dropout_ten_percent<Bf16>);
+
+// Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
+void set_flops(benchmark::State& state, const AttentionTask& task, int64_t products) {
+  const double scores = static_cast<double>(task.num_keys) * static_cast<double>(task.num_keys) / 2;
+  state.counters["flop/s"] =
+      benchmark::Counter(scores * static_cast<double>(2 * products * task.group * task.head_dim),
+                         benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
+}
+
+AttentionTask attention_task(int64_t length) {
+  return {length, length, kHeads / 2, kHeadDim, kHeads * kHeadDim, 2 * kHeadDim};
+}
+
+void attention_forward(benchmark::State& state) {
+  const AttentionTask task = attention_task(state.range(0));
+  const auto q = values<Bf16>(task.num_queries * task.q_stride), k = values<Bf16>(task.num_keys * task.kv_stride);
+  auto out = q;
+  std::vector<float> space(static_cast<size_t>(attention_workspace(task)));
+  for (auto _ : state) attention(q.data(), k.data(), k.data(), out.data(), task, space.data());
+  set_flops(state, task, 2);
+}
+BENCHMARK(attention_forward)->Arg(200)->Arg(512)->Arg(2048)->Arg(4096);
+
+void attention_back(benchmark::State& state) {
+  const AttentionTask task = attention_task(state.range(0));
+  const auto q = values<Bf16>(task.num_queries * task.q_stride), k = values<Bf16>(task.num_keys * task.kv_stride);
+  auto dq = q, dk = k, dv = k;
+  std::vector<float> space(static_cast<size_t>(attention_backward_workspace(task)));
+  for (auto _ : state) {
+    attention_backward(q.data(), q.data(), k.data(), k.data(), {dq.data(), dk.data(), dv.data()}, task, space.data());
+  }
+  set_flops(state, task, 5);
+}
+BENCHMARK(attention_back)->Arg(200)->Arg(512)->Arg(2048)->Arg(4096);
 
 }  // namespace
 }  // namespace lathe::kernels

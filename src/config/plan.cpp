@@ -7,6 +7,8 @@
 #include <lathe/error.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <thread>
 
 #include "config/target_modules.h"
 
@@ -14,7 +16,7 @@ namespace lathe {
 namespace {
 
 constexpr int64_t kLossChunkTokens = 256;      // ModelOptions::loss_chunk_tokens
-constexpr int64_t kStackedRows = 512;          // ops/attention.cpp
+constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
 constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights: tokenizer, configurations, logs
 
 /// Counts of one run in elements, so that the formulas below read like the layer they describe.
@@ -44,6 +46,13 @@ Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadS
   return w;
 }
 
+/// Threads that ATen will use: OpenMP's setting, else all processors.
+int64_t num_threads() {
+  const char* set = std::getenv("OMP_NUM_THREADS");
+  const int64_t wanted = set == nullptr ? 0 : std::atoll(set);
+  return wanted > 0 ? wanted : std::max<int64_t>(1, std::thread::hardware_concurrency());
+}
+
 /// Everything that a layer keeps from forward to backward, apart from its input.
 int64_t layer_inside(const Work& w) {
   return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r);
@@ -52,12 +61,12 @@ int64_t layer_input(const Work& w) {
   return w.e * w.t * w.h;
 }
 
-/// Scores of one block of queries against all keys before it, at their widest: `copies` fp32 and one compute copy.
-int64_t attention_scratch(const Work& w, int64_t copies) {
-  const int64_t group = w.shape.num_heads / w.shape.num_kv_heads;
-  const int64_t rows = std::min(std::max<int64_t>(16, kStackedRows / group), w.longest) * group;
-  const int64_t scores = w.shape.num_kv_heads * rows * w.longest;
-  return scores * (4 * copies + w.e) + 4 * w.longest * w.k;
+/// What the threads need for a row and key/value head each: `copies` of the keys' size and so many blocks of scores,
+/// fp32.
+int64_t attention_scratch(const Work& w, int64_t copies, int64_t blocks) {
+  const int64_t threads = std::min<int64_t>(num_threads(), w.shape.num_kv_heads * ((w.t + w.longest - 1) / w.longest));
+  return 4 * threads *
+         (copies * w.longest * w.shape.head_dim + blocks * kQueryBlock * (w.longest + 32 + w.shape.head_dim));
 }
 
 /// One norm over `width`: what comes out, and behind it the gradient of what went in.
@@ -78,15 +87,15 @@ int64_t forward_scratch(const Work& w) {
   const int64_t base = w.e * w.t * (w.h + w.q + w.k + w.q);  // normed input, rotated q and k, attention's output
   const int64_t mlp = w.e * w.t * (2 * w.h + w.i + (w.dropout ? w.i : 0));
   const int64_t norm = norm_scratch(w, std::max(w.h, w.norms ? w.q : 0));
-  return base + std::max({mlp, norm, attention_scratch(w, 2)});
+  return base + std::max({mlp, norm, attention_scratch(w, 2, 2)});
 }
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
   const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
-  const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k) + 8 * w.longest * w.k;  // dmiddle, rotated, d of each
+  const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
-  const int64_t attention = heads + std::max(attention_scratch(w, 3), norm);
+  const int64_t attention = heads + std::max(attention_scratch(w, 5, 3), norm);
   // The gradients on both sides of the layer and the residual's; the adapters' copies in the compute type.
   return 3 * layer_input(w) + w.e * w.r * 2 * (3 * w.h + 2 * w.q + 2 * w.k + 3 * w.i) + std::max(mlp, attention);
 }

@@ -29,6 +29,7 @@ struct TrainingArguments {
   std::string overlong = "error_if_no_label";
   std::string on_bad_row = "error";
   bool show_sample = true;
+  bool profile = false;
 
   // Adapter
   bool use_lora = false;

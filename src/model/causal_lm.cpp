@@ -8,6 +8,7 @@
 #include "model/head.h"
 #include "model/rope.h"
 #include "ops/check.h"
+#include "ops/profile.h"
 
 namespace lathe {
 namespace {
@@ -108,6 +109,7 @@ struct CausalLM::Impl {
       weights.prefetch(layer + 1 < shape.num_layers ? BlockId::decoder(layer + 1) : BlockId::head());
       const Acquired block(weights, BlockId::decoder(layer));
       LayerSaved* keep = saved != nullptr && layer >= lowest ? &(*saved)[static_cast<size_t>(layer)] : nullptr;
+      const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "forward of layer", layer);
       hidden = DecoderLayer(*block, layer, pass).forward(hidden, keep);
     }
     return hidden;
@@ -145,6 +147,7 @@ double CausalLM::forward(const Batch& batch, WeightSource& weights, GradientSink
   hidden = impl_->run_layers(std::move(hidden), weights, pass, &keep.layers, keep.lowest);
   const Acquired head(weights, BlockId::head());
   const bool want_dhidden = keep.lowest < impl_->shape.num_layers;
+  const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "head, forward and backward");
   return Head(*head, pass).forward_backward(hidden, batch.targets, loss_scale, want_dhidden ? &keep.dhidden : nullptr);
 }
 
@@ -163,6 +166,7 @@ void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink&
   for (int64_t layer = impl_->shape.num_layers - 1; layer >= std::max<int64_t>(keep.lowest, 0); --layer) {
     if (layer > std::max<int64_t>(keep.lowest, 0)) weights.prefetch(BlockId::decoder(layer - 1));
     const Acquired block(weights, BlockId::decoder(layer));
+    const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "backward of layer", layer);
     dhidden = DecoderLayer(*block, layer, pass)
                   .backward(dhidden, keep.layers[static_cast<size_t>(layer)], layer > keep.lowest);
   }

@@ -17,7 +17,7 @@ struct AttentionRow {
   int64_t query_begin = 0, num_queries = 0, key_begin = 0, num_keys = 0;
 };
 
-/// softmax(q kᵀ / √D) v, row by row; scores and softmax in fp32, probabilities rounded to v's type.
+/// softmax(q kᵀ / √D) v, row by row; everything between loads and stores in fp32.
 /// @param q [T,Q,D]  @param k, v [keys,K,D], the same type  @returns [T,Q,D]
 [[nodiscard]] at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const std::vector<AttentionRow>& rows);

@@ -60,11 +60,11 @@ void* map_pages(size_t capacity) {
 /// little slack), so that the process never holds more than its peak. Safe for concurrent use.
 class BlockCache {
  public:
-  /// The smallest block of at least `capacity` and at most an eighth more, else fresh pages; null: no memory.
+  /// The smallest block of at least `capacity` and at most half as much again, else fresh pages; null: no memory.
   void* take(size_t capacity, size_t& taken) {
     const std::lock_guard lock(mutex_);
     const auto found = by_size_.lower_bound(capacity);
-    if (found != by_size_.end() && found->first <= capacity + capacity / 8) {
+    if (found != by_size_.end() && found->first <= capacity + capacity / 2) {
       taken = found->first;
       void* block = found->second->block;
       remove(found);

@@ -6,6 +6,7 @@
 #include "kernels/cross_entropy.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 
@@ -15,6 +16,7 @@ double cross_entropy(at::Tensor& logits, const at::Tensor& targets, double label
   LATHE_EXPECT(targets, ({logits.size(0)}), at::kLong);
   LATHE_ASSERT(logits.is_contiguous() && targets.is_contiguous());
   const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  const ProfileScope profiled(ProfileKind::kOp, "cross_entropy");
   const at::Tensor losses = at::empty({rows}, at::dtype(at::kFloat));
   const kernels::CrossEntropy options{.label_smoothing = label_smoothing,
                                       .gradient = gradient_scale.has_value(),

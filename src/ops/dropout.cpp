@@ -9,6 +9,7 @@
 
 #include "kernels/dropout.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 namespace {
@@ -28,6 +29,7 @@ kernels::DropoutDraw draw_of(const DropoutMask& mask) {
 at::Tensor dropout(const at::Tensor& x, const DropoutMask& mask) {
   LATHE_ASSERT(x.is_contiguous() && x.numel() < (int64_t{1} << 42));
   LATHE_ASSERT(mask.probability >= 0 && mask.probability < 1);
+  const ProfileScope profiled(ProfileKind::kOp, "dropout");
   at::Tensor y = at::empty_like(x);
   const kernels::DropoutDraw draw = draw_of(mask);
   const int64_t count = x.numel(), blocks = (count + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;

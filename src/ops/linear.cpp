@@ -3,12 +3,14 @@
 #include <ATen/ATen.h>
 
 #include "ops/check.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
   if (!bias.defined()) return at::linear(x, weight);
   LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
   return at::linear(x, weight, bias);
@@ -17,6 +19,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
   LATHE_EXPECT(dy, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({dy.size(1), kAny}), dy.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "dy W", weight.size(0), weight.size(1));
   if (!dx.defined()) {
     dx = at::mm(dy, weight);
     return;
@@ -28,6 +31,7 @@ void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::T
 at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(dy, ({x.size(0), kAny}), x.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "dy^T x", dy.size(1), x.size(1));
   return at::mm(dy.t(), x);
 }
 
@@ -40,6 +44,7 @@ void add_low_rank(at::Tensor& y, const at::Tensor& a_x, const at::Tensor& b) {
   LATHE_EXPECT(y, ({kAny, kAny}));
   LATHE_EXPECT(a_x, ({y.size(0), kAny}), y.scalar_type());
   LATHE_EXPECT(b, ({y.size(1), a_x.size(1)}), y.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "y += a_x B^T", b.size(0), b.size(1));
   y.addmm_(a_x, b.t());
 }
 

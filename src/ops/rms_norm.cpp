@@ -8,6 +8,7 @@
 #include "kernels/rms_norm.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 namespace {
@@ -24,6 +25,7 @@ int64_t rows_a_task(int64_t width) {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, at::Tensor* rstd) {
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({x.size(1)}), x.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "rms_norm");
   const at::Tensor in = x.contiguous(), scale = weight.contiguous();
   const int64_t rows = in.size(0), width = in.size(1);
   at::Tensor y = at::empty_like(in);
@@ -45,6 +47,7 @@ at::Tensor rms_norm_backward(const at::Tensor& dy, const at::Tensor& x, const at
   LATHE_EXPECT(dy, ({x.size(0), x.size(1)}), x.scalar_type());
   LATHE_EXPECT(weight, ({x.size(1)}), x.scalar_type());
   LATHE_EXPECT(rstd, ({x.size(0)}), at::kFloat);
+  const ProfileScope profiled(ProfileKind::kOp, "rms_norm backward");
   const at::Tensor in = x.contiguous(), from = dy.contiguous(), scale = weight.contiguous();
   const int64_t rows = in.size(0), width = in.size(1), num_parts = (rows + kRowsAPart - 1) / kRowsAPart;
   at::Tensor dx = want_dx ? at::empty_like(in) : at::Tensor();

@@ -9,6 +9,7 @@
 #include "kernels/rotary.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 namespace {
@@ -18,6 +19,7 @@ at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, bool inverse) {
   const int64_t tokens = x.size(0), heads = x.size(1), dim = x.size(2), width = heads * dim;
   LATHE_EXPECT(table.cos, ({tokens, dim / 2}), at::kFloat);
   LATHE_EXPECT(table.sin, ({tokens, dim / 2}), at::kFloat);
+  const ProfileScope profiled(ProfileKind::kOp, "rotary");
   const at::Tensor in = x.contiguous();
   at::Tensor y = at::empty_like(in);
   with_elements(in, [&](auto element) {

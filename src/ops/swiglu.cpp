@@ -6,12 +6,14 @@
 #include "kernels/swiglu.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   LATHE_EXPECT(gate, ({kAny, kAny}));
   LATHE_EXPECT(up, ({gate.size(0), gate.size(1)}), gate.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "swiglu");
   const at::Tensor g = gate.contiguous(), u = up.contiguous();
   at::Tensor y = at::empty_like(g);
   with_elements(g, [&](auto element) {
@@ -27,6 +29,7 @@ std::pair<at::Tensor, at::Tensor> swiglu_backward(const at::Tensor& dy, const at
   LATHE_EXPECT(gate, ({kAny, kAny}));
   LATHE_EXPECT(up, ({gate.size(0), gate.size(1)}), gate.scalar_type());
   LATHE_EXPECT(dy, ({gate.size(0), gate.size(1)}), gate.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "swiglu backward");
   const at::Tensor d = dy.contiguous(), g = gate.contiguous(), u = up.contiguous();
   at::Tensor dgate = at::empty_like(g), dup = at::empty_like(g);
   with_elements(g, [&](auto element) {

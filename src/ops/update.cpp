@@ -9,11 +9,13 @@
 
 #include "kernels/sum_of_squares.h"
 #include "ops/elements.h"
+#include "ops/profile.h"
 
 namespace lathe::ops {
 
 double sum_of_squares(const at::Tensor& x) {
   LATHE_ASSERT(x.is_contiguous());
+  const ProfileScope profiled(ProfileKind::kOp, "sum_of_squares");
   const int64_t count = x.numel();
   std::vector<double> parts(static_cast<size_t>((count + kElementsATask - 1) / kElementsATask));
   with_elements(x, [&](auto element) {
@@ -35,6 +37,7 @@ void adamw(const at::Tensor& parameter, const at::Tensor& gradient, const at::Te
     LATHE_ASSERT(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat &&
                  tensor->numel() == parameter.numel());
   }
+  const ProfileScope profiled(ProfileKind::kOp, "adamw");
   at::parallel_for(0, parameter.numel(), kElementsATask, [&](int64_t begin, int64_t end) {
     kernels::adamw(mutable_elements<float>(parameter) + begin, elements<float>(gradient) + begin,
                    mutable_elements<float>(exp_avg) + begin, mutable_elements<float>(exp_avg_sq) + begin, end - begin,

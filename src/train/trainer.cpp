@@ -13,6 +13,7 @@
 #include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "ops/profile.h"
 #include "train/clock.h"
 #include "train/output_folder.h"
 #include "train/run_length.h"
@@ -96,6 +97,7 @@ Trainer::StepResult Trainer::training_step() {
     parts_.model.backward(micro_batches[i], parts_.store, parts_.store, *saved, last, dropout);
   }
   accelerator_.wait_for_gradients();
+  const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "optimizer");
 
   step.loss = accelerator_.sum(step.loss);
   step.grad_norm = gradient_norm(parts_.store.parameters());

@@ -18,6 +18,7 @@
 #include "config/plan.h"
 #include "data/row.h"
 #include "ops/cpu_allocator.h"
+#include "ops/profile.h"
 #include "train/callbacks.h"
 #include "train/checkpoint.h"
 #include "train/clock.h"
@@ -315,8 +316,10 @@ TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
 
 TrainOutput TrainingRun::train() {
   TrainOutput output;
+  if (impl_->args.profile) ops::start_profile();
   try {
     output = impl_->trainer->train();
+    if (impl_->args.profile) log::info("{}", ops::describe(ops::stop_profile()));
   } catch (const Error&) {
     write_trainer_state(impl_->args.output_dir, impl_->trainer->state());
     throw;

@@ -1,0 +1,258 @@
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/product-inl.h"
+
+#ifndef LATHE_KERNELS_CPU_ATTENTION_ONCE_
+#define LATHE_KERNELS_CPU_ATTENTION_ONCE_
+namespace lathe::kernels {
+
+constexpr int64_t kQueryBlock = 48;  // queries whose scores exist at once, a multiple of the tile's rows
+constexpr int64_t kPadding = 16;     // floats of the widest vector: rows of the workspace are whole vectors
+
+inline int64_t padded(int64_t count) {
+  return (count + kPadding - 1) / kPadding * kPadding;
+}
+
+/// Pieces of one workspace, handed out in order.
+class Pieces {
+ public:
+  explicit Pieces(float* begin) : next_(begin) {}
+  float* take(int64_t rows, int64_t columns) {
+    float* piece = next_;
+    next_ += rows * columns;
+    return piece;
+  }
+
+ private:
+  float* next_;
+};
+
+}  // namespace lathe::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace lathe::kernels::HWY_NAMESPACE {
+
+/// `count` tokens of one head, [count, padded(D)] fp32, zero behind D.
+template <typename T>
+void widen(const T* from, int64_t stride, int64_t count, int64_t dim, float scale, float* to) {
+  const V factor = hn::Set(D(), scale);
+  const int64_t row = padded(dim);
+  for (int64_t i = 0; i < count; ++i) {
+    std::fill(to + i * row + dim, to + (i + 1) * row, 0.0F);
+    for_each_vector(dim, [&](int64_t at, auto part) HWY_ATTR {
+      store(hn::Mul(load(from + i * stride + at, part), factor), to + i * row + at, part);
+    });
+  }
+}
+
+template <typename T>
+void narrow(const float* from, int64_t stride, int64_t count, int64_t dim, float scale, T* to) {
+  const V factor = hn::Set(D(), scale);
+  const int64_t row = padded(dim);
+  for (int64_t i = 0; i < count; ++i) {
+    for_each_vector(dim, [&](int64_t at, auto part) HWY_ATTR {
+      store(hn::Mul(load(from + i * row + at, part), factor), to + i * stride + at, part);
+    });
+  }
+}
+
+/// [count, padded(D)] → [D, padded(count)].
+void transpose(const float* from, int64_t count, int64_t dim, float* to) {
+  const int64_t row = padded(dim), column = padded(count);
+  constexpr int64_t kTile = 16;
+  for (int64_t first = 0; first < count; first += kTile) {
+    for (int64_t d = 0; d < dim; ++d) {
+      for (int64_t i = first; i < std::min(count, first + kTile); ++i) to[d * column + i] = from[i * row + d];
+    }
+  }
+  for (int64_t d = 0; d < dim; ++d) std::fill(to + d * column + count, to + (d + 1) * column, 0.0F);
+}
+
+/// The first `seen` scores become probabilities, those behind them zero.
+void softmax(float* scores, int64_t seen, int64_t width) {
+  const D d;
+  V highest = hn::Set(d, scores[0]);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= seen; i += lanes) highest = hn::Max(highest, hn::LoadU(d, scores + i));
+  float top = hn::GetLane(hn::MaxOfLanes(d, highest));
+  for (; i < seen; ++i) top = std::max(top, scores[i]);
+  const V shift = hn::Set(d, top);
+  for_each_vector(seen, [&](int64_t at, auto part)
+                            HWY_ATTR { store(exp(hn::Sub(load(scores + at, part), shift)), scores + at, part); });
+  std::fill(scores + seen, scores + width, 0.0F);
+  const float sum = sum_of(seen, [&](int64_t at, auto part) HWY_ATTR { return load(scores + at, part); });
+  const V share = hn::Set(d, 1.0F / sum);
+  for_each_vector(
+      seen, [&](int64_t at, auto part) HWY_ATTR { store(hn::Mul(load(scores + at, part), share), scores + at, part); });
+}
+
+/// probabilities ∘ (dp - Σ probabilities ∘ dp) of those seen, into dp; zero behind them.
+void softmax_backward(const float* probabilities, float* dp, int64_t seen, int64_t width) {
+  const float along = sum_of(seen, [&](int64_t at, auto part) HWY_ATTR {
+    return hn::Mul(load(probabilities + at, part), load(dp + at, part));
+  });
+  const V mean = hn::Set(D(), along);
+  for_each_vector(seen, [&](int64_t at, auto part) HWY_ATTR {
+    store(hn::Mul(load(probabilities + at, part), hn::Sub(load(dp + at, part), mean)), dp + at, part);
+  });
+  std::fill(dp + seen, dp + width, 0.0F);
+}
+
+/// A block of queries of one head.
+struct Block {
+  int64_t first, count, keys;  ///< keys: those that its last query sees
+  int64_t width;               ///< padded(keys)
+  [[nodiscard]] int64_t seen(int64_t query) const { return keys - count + query + 1; }
+};
+
+template <typename Body>
+HWY_INLINE void for_each_block(const AttentionTask& task, Body body) {
+  const int64_t past = task.num_keys - task.num_queries;
+  for (int64_t first = 0; first < task.num_queries; first += kQueryBlock) {
+    const int64_t count = std::min(kQueryBlock, task.num_queries - first), keys = past + first + count;
+    body(Block{first, count, keys, padded(keys)});
+  }
+}
+
+void probabilities(const float* queries, const float* keys_by_column, const Block& block, const AttentionTask& task,
+                   float* scores, int64_t score_row) {
+  product({queries, padded(task.head_dim), 1}, keys_by_column, padded(task.num_keys), scores, score_row, block.count,
+          block.keys, task.head_dim, false);
+  for (int64_t i = 0; i < block.count; ++i) {
+    softmax(scores + i * score_row, block.seen(i), block.width);
+  }
+}
+
+template <typename T>
+void forward(const T* q, const T* k, const T* v, T* out, const AttentionTask& task, float* workspace) {
+  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
+  Pieces pieces(workspace);
+  float* values = pieces.take(keys, row);
+  float* keys_by_column = pieces.take(dim, score_row);
+  float* scores = pieces.take(kQueryBlock, score_row);
+  float* queries = pieces.take(kQueryBlock, row);
+  float* result = pieces.take(kQueryBlock, row);
+  widen(k, task.kv_stride, keys, dim, 1, values);  // until the keys lie by column
+  transpose(values, keys, dim, keys_by_column);
+  widen(v, task.kv_stride, keys, dim, 1, values);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
+  for (int64_t head = 0; head < task.group; ++head) {
+    for_each_block(task, [&](const Block& block) HWY_ATTR {
+      const int64_t at = block.first * task.q_stride + head * dim;
+      widen(q + at, task.q_stride, block.count, dim, scale, queries);
+      probabilities(queries, keys_by_column, block, task, scores, score_row);
+      product({scores, score_row, 1}, values, row, result, row, block.count, dim, block.keys, false);
+      narrow(result, task.q_stride, block.count, dim, 1, out + at);
+    });
+  }
+}
+
+template <typename T>
+void backward(const T* dout, const T* q, const T* k, const T* v, const AttentionGradientsOf<T>& out,
+              const AttentionTask& task, float* workspace) {
+  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
+  Pieces pieces(workspace);
+  float* wide_keys = pieces.take(keys, row);
+  float* keys_by_column = pieces.take(dim, score_row);
+  float* values_by_column = pieces.take(dim, score_row);
+  float* dkeys = pieces.take(keys, row);
+  float* dvalues = pieces.take(keys, row);
+  float* scores = pieces.take(kQueryBlock, score_row);
+  float* dscores = pieces.take(kQueryBlock, score_row);
+  float* queries = pieces.take(kQueryBlock, row);
+  float* doutputs = pieces.take(kQueryBlock, row);
+  float* dqueries = pieces.take(kQueryBlock, row);
+  widen(v, task.kv_stride, keys, dim, 1, wide_keys);  // until the values lie by column
+  transpose(wide_keys, keys, dim, values_by_column);
+  widen(k, task.kv_stride, keys, dim, 1, wide_keys);
+  transpose(wide_keys, keys, dim, keys_by_column);
+  std::fill(dkeys, dkeys + keys * row, 0.0F);
+  std::fill(dvalues, dvalues + keys * row, 0.0F);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
+  for (int64_t head = 0; head < task.group; ++head) {
+    for_each_block(task, [&](const Block& block) HWY_ATTR {
+      const int64_t at = block.first * task.q_stride + head * dim;
+      widen(q + at, task.q_stride, block.count, dim, scale, queries);
+      widen(dout + at, task.q_stride, block.count, dim, 1, doutputs);
+      probabilities(queries, keys_by_column, block, task, scores, score_row);
+      product({scores, 1, score_row}, doutputs, row, dvalues, row, block.keys, dim, block.count, true);
+      product({doutputs, row, 1}, values_by_column, score_row, dscores, score_row, block.count, block.keys, dim, false);
+      for (int64_t i = 0; i < block.count; ++i) {
+        softmax_backward(scores + i * score_row, dscores + i * score_row, block.seen(i), block.width);
+      }
+      product({dscores, 1, score_row}, queries, row, dkeys, row, block.keys, dim, block.count, true);
+      product({dscores, score_row, 1}, wide_keys, row, dqueries, row, block.count, dim, block.keys, false);
+      narrow(dqueries, task.q_stride, block.count, dim, scale, out.dq + at);
+    });
+  }
+  narrow(dkeys, task.kv_stride, keys, dim, 1, out.dk);
+  narrow(dvalues, task.kv_stride, keys, dim, 1, out.dv);
+}
+
+void attention_f32(const float* q, const float* k, const float* v, float* out, const AttentionTask& task,
+                   float* workspace) {
+  forward(q, k, v, out, task, workspace);
+}
+void attention_bf16(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out, const AttentionTask& task,
+                    float* workspace) {
+  forward(q, k, v, out, task, workspace);
+}
+void attention_backward_f32(const float* dout, const float* q, const float* k, const float* v,
+                            const AttentionGradientsOf<float>& out, const AttentionTask& task, float* workspace) {
+  backward(dout, q, k, v, out, task, workspace);
+}
+void attention_backward_bf16(const Bf16* dout, const Bf16* q, const Bf16* k, const Bf16* v,
+                             const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
+  backward(dout, q, k, v, out, task, workspace);
+}
+
+}  // namespace lathe::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lathe::kernels {
+HWY_EXPORT(attention_f32);
+HWY_EXPORT(attention_bf16);
+HWY_EXPORT(attention_backward_f32);
+HWY_EXPORT(attention_backward_bf16);
+
+int64_t attention_workspace(const AttentionTask& task) {
+  const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
+  return task.num_keys * row + task.head_dim * score_row + kQueryBlock * (score_row + 2 * row);
+}
+
+int64_t attention_backward_workspace(const AttentionTask& task) {
+  const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
+  return 3 * task.num_keys * row + 2 * task.head_dim * score_row + kQueryBlock * (2 * score_row + 3 * row);
+}
+
+void attention(const float* q, const float* k, const float* v, float* out, const AttentionTask& task,
+               float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_f32)(q, k, v, out, task, workspace);
+}
+void attention(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_bf16)(q, k, v, out, task, workspace);
+}
+void attention_backward(const float* dout, const float* q, const float* k, const float* v,
+                        const AttentionGradientsOf<float>& out, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_backward_f32)(dout, q, k, v, out, task, workspace);
+}
+void attention_backward(const Bf16* dout, const Bf16* q, const Bf16* k, const Bf16* v,
+                        const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_backward_bf16)(dout, q, k, v, out, task, workspace);
+}
+
+}  // namespace lathe::kernels
+#endif

@@ -1,0 +1,78 @@
+// A small dense product in fp32, blocked for registers, once for each instruction set (hence no #pragma once).
+#if defined(LATHE_KERNELS_CPU_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LATHE_KERNELS_CPU_PRODUCT_INL_H_
+#undef LATHE_KERNELS_CPU_PRODUCT_INL_H_
+#else
+#define LATHE_KERNELS_CPU_PRODUCT_INL_H_
+#endif
+
+#include "kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace lathe::kernels::HWY_NAMESPACE {
+
+/// A factor that is read element by element: row r, column p at data[r · row + p · column].
+struct Strided {
+  const float* data;
+  int64_t row, column;
+};
+
+// What fits in the registers beside one vector of each factor: 32 of them with AVX-512, 16 with AVX2.
+#if HWY_TARGET <= HWY_AVX3
+constexpr int kTileRows = 6, kTileVectors = 4;
+#else
+constexpr int kTileRows = 4, kTileVectors = 2;
+#endif
+
+/// kRows × (kVectors · lanes) of C (+)= A B over `depth`.
+template <int kRows, int kVectors>
+HWY_INLINE void product_tile(Strided a, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t depth,
+                             bool add) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) sum[r][n] = add ? hn::LoadU(d, c + r * c_row + n * lanes) : hn::Zero(d);
+  }
+  for (int64_t p = 0; p < depth; ++p) {
+    V columns[kVectors];
+    for (int n = 0; n < kVectors; ++n) columns[n] = hn::LoadU(d, b + p * b_row + n * lanes);
+    for (int r = 0; r < kRows; ++r) {
+      const V element = hn::Set(d, a.data[r * a.row + p * a.column]);
+      for (int n = 0; n < kVectors; ++n) sum[r][n] = hn::MulAdd(element, columns[n], sum[r][n]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) hn::StoreU(sum[r][n], d, c + r * c_row + n * lanes);
+  }
+}
+
+template <int kVectors>
+HWY_INLINE void product_columns(Strided a, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
+                                int64_t depth, bool add) {
+  int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    product_tile<kTileRows, kVectors>({a.data + r * a.row, a.row, a.column}, b, b_row, c + r * c_row, c_row, depth,
+                                      add);
+  }
+  for (; r < rows; ++r) {
+    product_tile<1, kVectors>({a.data + r * a.row, a.row, a.column}, b, b_row, c + r * c_row, c_row, depth, add);
+  }
+}
+
+/// C [rows, columns] = A [rows, depth] · B [depth, columns], added to C when `add`. B and C hold whole vectors: columns
+/// is rounded up to lanes, and what lies there must be readable and writable.
+HWY_INLINE void product(Strided a, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
+                        int64_t columns, int64_t depth, bool add) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
+  const int64_t vectors = (columns + lanes - 1) / lanes;
+  int64_t n = 0;
+  for (; n + kTileVectors <= vectors; n += kTileVectors) {
+    product_columns<kTileVectors>(a, b + n * lanes, b_row, c + n * lanes, c_row, rows, depth, add);
+  }
+  for (; n < vectors; ++n) product_columns<1>(a, b + n * lanes, b_row, c + n * lanes, c_row, rows, depth, add);
+}
+
+}  // namespace lathe::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
