@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <lathe/error.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cctype>
@@ -96,6 +97,12 @@ MemoryScope::~MemoryScope() {
 }
 MemoryClass MemoryScope::current() {
   return current_class;
+}
+
+void trim_heap() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 ProcessMemory process_memory() {

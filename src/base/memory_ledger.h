@@ -60,6 +60,8 @@ struct ProcessMemory {
   int64_t peak_rss_bytes = 0, rss_bytes = 0, file_backed_bytes = 0;
 };
 [[nodiscard]] ProcessMemory process_memory();
+/// Gives the pages of freed small blocks back to the system: after reading files that were large while they were parsed.
+void trim_heap();
 /// Bytes a program may still take: the smaller of MemAvailable and the cgroup's limit less its use.
 [[nodiscard]] int64_t available_memory_bytes();
 

@@ -191,8 +191,10 @@ class CpuAllocator final : public c10::Allocator {
 
 void install_cpu_allocator() {
   static const bool once = [] {
-    // oneDNN keeps a compiled product for each shape it meets, up to 1,024 of them, and the number of tokens changes
-    // with every batch: 0.2 GB after a hundred batches of the 0.5B shape. The shapes of one batch are a few dozen.
+    // oneDNN keeps a compiled product for each shape it meets, and ATen another list of them, each up to 1,024; but the
+    // number of tokens changes with every batch: 0.3 GB after a hundred batches of the 0.5B shape. Those of one batch
+    // are a few dozen.
+    setenv("LRU_CACHE_CAPACITY", "128", /*overwrite=*/0);
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128", /*overwrite=*/0);
     c10::SetCPUAllocator(new CpuAllocator, /*priority=*/200);
     return true;

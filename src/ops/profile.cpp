@@ -14,7 +14,7 @@ namespace lathe::ops {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr size_t kLinesShown = 16;
+constexpr size_t kLinesShown = 24;
 
 struct Kind {
   int depth = 0;

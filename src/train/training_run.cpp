@@ -308,6 +308,7 @@ TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, st
   impl_->open_output();
   impl_->load_model();
   impl_->make_trainer();
+  trim_heap();
   impl_->print_start();
 }
 
