@@ -57,14 +57,6 @@ at::ScalarType compute_type(const InferenceRequest& request, const ModelShape& s
               {.key = "--dtype"});
 }
 
-void check_vocabulary(const Tokenizer& tokenizer, const ModelShape& shape, const std::string& directory) {
-  if (tokenizer.vocab_size() <= shape.vocab_size) return;
-  throw Error(ErrorKind::kData,
-              fmt::format("the tokenizer has ids up to {} and the model's embedding has {} rows",
-                          tokenizer.vocab_size() - 1, shape.vocab_size),
-              {.file = directory}, "use the tokenizer that belongs to the model");
-}
-
 }  // namespace
 
 std::vector<int64_t> end_ids(const ModelShape& shape, const Tokenizer& tokenizer, const std::string& model_directory) {
@@ -89,7 +81,7 @@ InferenceModel::InferenceModel(const InferenceRequest& request) {
   shape_ = read_model_shape(folders.base);
   const bool own_tokenizer = !folders.adapter.empty() && file_exists(folders.adapter + "/tokenizer.json");
   tokenizer_ = Tokenizer::load(own_tokenizer ? folders.adapter : folders.base);
-  check_vocabulary(*tokenizer_, shape_, tokenizer_->directory());
+  check_vocabulary(tokenizer_->vocab_size(), shape_, tokenizer_->directory());
   choose_template_name(request, {folders.adapter, folders.base});
   eos_token_ids_ = end_ids(shape_, *tokenizer_, folders.base);
   ModelOptions options{.compute_dtype = compute_type(request, shape_)};

@@ -209,4 +209,12 @@ void save_model_weights(const std::string& directory, const ModelShape& shape, c
   atomic_write((folder / "config.json").string(), dump_json(config, 2) + "\n");
 }
 
+void check_vocabulary(int64_t tokenizer_vocab_size, const ModelShape& shape, const std::string& directory) {
+  if (tokenizer_vocab_size <= shape.vocab_size) return;
+  throw Error(ErrorKind::kData,
+              fmt::format("the tokenizer has ids up to {} and the model's embedding has {} rows",
+                          tokenizer_vocab_size - 1, shape.vocab_size),
+              {.file = directory}, "use the tokenizer that belongs to the model");
+}
+
 }  // namespace lathe

@@ -25,6 +25,10 @@ using TensorMap = std::map<ParameterId, at::Tensor>;
 void save_model_weights(const std::string& directory, const ModelShape& shape, const TensorMap& weights,
                         int64_t max_shard_bytes = 5'000'000'000);
 
+/// Every id that the tokenizer can give has a row in the model's embedding.
+/// @param directory named in the message  @throws Error(kData) when not
+void check_vocabulary(int64_t tokenizer_vocab_size, const ModelShape& shape, const std::string& directory);
+
 /// Expected shape of each base parameter of a model.
 [[nodiscard]] std::map<ParameterId, std::vector<int64_t>> expected_shapes(const ModelShape& shape);
 

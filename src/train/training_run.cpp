@@ -54,14 +54,6 @@ Dataset read_dataset(const TrainingArguments& args, const std::vector<std::strin
   return encode_rows(rows, tokenizer, encode_options(args, kind));
 }
 
-void check_vocabulary(const Tokenizer& tokenizer, const ModelShape& shape, const std::string& directory) {
-  if (tokenizer.vocab_size() <= shape.vocab_size) return;
-  throw Error(ErrorKind::kData,
-              fmt::format("the tokenizer has ids up to {} and the model's embedding has {} rows",
-                          tokenizer.vocab_size() - 1, shape.vocab_size),
-              {.file = directory}, "use the tokenizer that belongs to the model");
-}
-
 struct Adapter {
   LoraConfig config;
   TensorMap weights;
@@ -161,7 +153,7 @@ struct TrainingRun::Impl {
 void TrainingRun::Impl::read_data() {
   shape = read_model_shape(model_directory);
   tokenizer = Tokenizer::load(model_directory);
-  check_vocabulary(*tokenizer, shape, model_directory);
+  check_vocabulary(tokenizer->vocab_size(), shape, model_directory);
   template_kind = choose_template(args.template_name, tokenizer->chat_template());
   train_rows = read_dataset(args, args.data_path, *tokenizer, template_kind);
   if (!args.eval_data_path.empty()) {
