@@ -50,8 +50,8 @@ FieldGroup data_fields() {
                   .also({"cutoff_len", "max_length", "sequence_len"})
                   .at_least(2),
               Field("packing", &T::packing,
-                    "pack rows up to max_seq_length across a step; false: the rows of a batch are laid end to end, "
-                    "same mathematics as padding"),
+                    "put rows together into packs of at most max_seq_length tokens, which the batch size then counts; "
+                    "false: the rows of a batch are laid end to end, same mathematics as padding"),
               Field("template", &T::template_name, "prompt text: the toolkit's own, or the tokenizer's chat template")
                   .one_of({"toolkit", "chat"}),
               Field("enable_thinking", &T::enable_thinking, "think blocks in chat templates that have them (Qwen3)"),
@@ -118,9 +118,9 @@ FieldGroup step_fields() {
           Field("data_seed", &T::data_seed, "of the row order alone; null: seed").at_most(9007199254740991.0),
           Field("dataloader_drop_last", &T::dataloader_drop_last,
                 "leave out an epoch's last rows when they do not fill a micro-batch"),
-          Field("dataloader_num_workers", &T::dataloader_num_workers, "accepted for compatibility")
-              .at_least(0)
-              .idle("rows are made ready before training, as always", [](const T&) { return true; }),
+          Field("dataloader_num_workers", &T::dataloader_num_workers,
+                "threads that make the next updates' batches ready; 0: the training thread does")
+              .at_least(0),
           Field("max_time", &T::max_time, "save and leave before this much time has passed, \"hh:mm:ss\"")
               .written_as(FieldForm::kDuration),
       }};

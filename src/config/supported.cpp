@@ -19,7 +19,6 @@ void check_supported(Settings& settings) {
   if (args.fp16 && args.strict_precision) {
     refuse("fp16", "training in fp16", "use \"bf16\": true, or leave strict_precision false");
   }
-  if (args.packing) refuse("packing", "packing across rows", "leave it false: batches hold no padding anyway");
 }
 
 }  // namespace lathe

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "base/mt19937.h"
@@ -69,16 +70,20 @@ int64_t TrainLoader::num_units() const {
 }
 
 // Packs are made once, not per epoch: every epoch has the same number of updates, and a total of steps can be said.
+// Best fit: a row goes where it leaves the least room, into the oldest of equal packs.
 void TrainLoader::make_packs() {
-  int64_t room = 0;
+  std::set<std::pair<int64_t, size_t>> open;  // room, pack
   for (const int64_t row : order_of_epoch(0, static_cast<int64_t>(dataset_.samples.size()))) {
     const auto length = static_cast<int64_t>(dataset_.samples[static_cast<size_t>(row)].input_ids.size());
-    if (packs_.empty() || length > room) {
+    auto found = open.lower_bound({length, 0});
+    if (found == open.end()) {
+      found = open.emplace(options_.packing_tokens, packs_.size()).first;
       packs_.emplace_back();
-      room = options_.packing_tokens;
     }
-    packs_.back().push_back(row);
-    room -= length;
+    const auto [room, pack] = *found;
+    packs_[pack].push_back(row);
+    open.erase(found);
+    if (room > length) open.emplace(room - length, pack);
   }
 }
 
@@ -127,8 +132,12 @@ std::vector<std::vector<int64_t>> TrainLoader::update_rows(int64_t index) const 
 }
 
 std::vector<Batch> TrainLoader::update(int64_t index) const {
+  return make_batches(update_rows(index));
+}
+
+std::vector<Batch> TrainLoader::make_batches(const std::vector<std::vector<int64_t>>& micro_batches) const {
   std::vector<Batch> batches;
-  for (const std::vector<int64_t>& rows : update_rows(index)) batches.push_back(make_batch(dataset_, rows));
+  for (const std::vector<int64_t>& rows : micro_batches) batches.push_back(make_batch(dataset_, rows));
   return batches;
 }
 

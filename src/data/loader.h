@@ -30,8 +30,9 @@ struct LoaderOptions {
   uint64_t seed = 42;
   bool shuffle = true;
   bool drop_last = false;
-  /// 0: off. Else rows are put together, in the order of epoch 0, into packs of at most so many tokens; packs take the
-  /// place of rows: batch_size counts them, and each epoch shuffles them. A row stays a sequence of its own inside.
+  /// 0: off. Else rows are put together, best fit in the order of epoch 0, into packs of at most so many tokens; packs
+  /// take the place of rows: batch_size counts them, and each epoch shuffles them. A row stays a sequence of its own
+  /// inside.
   int64_t packing_tokens = 0;
 };
 
@@ -43,11 +44,14 @@ class TrainLoader {
   TrainLoader(const Dataset& dataset, LoaderOptions options);
   [[nodiscard]] int64_t micro_batches_per_epoch() const;
   [[nodiscard]] int64_t updates_per_epoch() const;
+  [[nodiscard]] int64_t num_packs() const { return static_cast<int64_t>(packs_.size()); }  ///< 0 without packing
   /// The micro-batches of update `index` (0-based, counted over all epochs): a pure function of index, so that a run
   /// that goes on needs no skipping.
   [[nodiscard]] std::vector<Batch> update(int64_t index) const;
   /// Rows of each micro-batch of that update.
   [[nodiscard]] std::vector<std::vector<int64_t>> update_rows(int64_t index) const;
+  /// Their tokens. Safe for several threads.
+  [[nodiscard]] std::vector<Batch> make_batches(const std::vector<std::vector<int64_t>>& micro_batches) const;
 
  private:
   [[nodiscard]] int64_t num_units() const;

@@ -27,14 +27,10 @@ void include_rows(LoadShape& load, const Dataset& dataset, const std::vector<int
 
 }  // namespace
 
-LoadShape largest_load(const TrainingArguments& args, const Dataset& train, const Dataset* eval, int64_t max_steps) {
+LoadShape largest_load(const TrainingArguments& args, const TrainLoader& loader, const Dataset& train,
+                       const Dataset* eval, int64_t max_steps) {
   constexpr int64_t kUpdatesLookedAt = 20000;
   LoadShape load;
-  const TrainLoader loader(train, {.batch_size = args.per_device_train_batch_size,
-                                   .gradient_accumulation_steps = args.gradient_accumulation_steps,
-                                   .seed = args.data_seed.value_or(args.seed),
-                                   .shuffle = true,
-                                   .drop_last = args.dataloader_drop_last});
   for (int64_t update = 0; update < std::min(max_steps, kUpdatesLookedAt); ++update) {
     for (const std::vector<int64_t>& rows : loader.update_rows(update)) include_rows(load, train, rows);
   }

@@ -11,9 +11,9 @@
 
 namespace lathe {
 
-/// The largest micro-batch of the first epochs and the largest evaluation batch, by tokens.
-[[nodiscard]] LoadShape largest_load(const TrainingArguments& args, const Dataset& train, const Dataset* eval,
-                                     int64_t max_steps);
+/// The largest micro-batch of the first epochs and the largest evaluation batch, by tokens. @param loader of train
+[[nodiscard]] LoadShape largest_load(const TrainingArguments& args, const TrainLoader& loader, const Dataset& train,
+                                     const Dataset* eval, int64_t max_steps);
 
 /// @throws Error(kConfig) when the checkpoints and the final save of this run do not fit on the disk of output_dir.
 void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters,

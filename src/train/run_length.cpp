@@ -59,6 +59,15 @@ int64_t warmup_steps(const TrainingArguments& args, int64_t max_steps) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(max_steps) * share));
 }
 
+LoaderOptions loader_options(const TrainingArguments& args) {
+  return {.batch_size = args.per_device_train_batch_size,
+          .gradient_accumulation_steps = args.gradient_accumulation_steps,
+          .seed = args.data_seed.value_or(args.seed),
+          .shuffle = true,
+          .drop_last = args.dataloader_drop_last,
+          .packing_tokens = args.packing ? args.max_seq_length : 0};
+}
+
 LearningRateSchedule make_schedule(const TrainingArguments& args, int64_t max_steps) {
   const Json kwargs =
       args.lr_scheduler_kwargs.empty() ? Json::object() : parse_json(args.lr_scheduler_kwargs, "lr_scheduler_kwargs");

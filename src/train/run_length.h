@@ -25,6 +25,9 @@ struct RunLength {
 /// warmup_steps: from 1 on steps, below 1 a share of all; warmup_ratio where there are no warmup_steps.
 [[nodiscard]] int64_t warmup_steps(const TrainingArguments& args, int64_t max_steps);
 
+/// How training rows become updates. With packing, a pack holds at most max_seq_length tokens.
+[[nodiscard]] LoaderOptions loader_options(const TrainingArguments& args);
+
 [[nodiscard]] LearningRateSchedule make_schedule(const TrainingArguments& args, int64_t max_steps);
 [[nodiscard]] TrainerState initial_state(const TrainingArguments& args, const RunLength& length);
 

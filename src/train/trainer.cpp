@@ -23,14 +23,6 @@ namespace {
 
 constexpr int64_t kZeroGradientLimit = 3;
 
-LoaderOptions loader_options(const TrainingArguments& args) {
-  return {.batch_size = args.per_device_train_batch_size,
-          .gradient_accumulation_steps = args.gradient_accumulation_steps,
-          .seed = args.data_seed.value_or(args.seed),
-          .shuffle = true,
-          .drop_last = args.dataloader_drop_last};
-}
-
 }  // namespace
 
 Trainer::Trainer(const TrainingArguments& args, TrainerParts parts)
@@ -57,6 +49,8 @@ void Trainer::add_callback(std::unique_ptr<TrainerCallback> callback) {
 
 TrainOutput Trainer::train() {
   start_s_ = now_s();
+  updates_ =
+      std::make_unique<UpdateQueue>(loader_, state_.global_step, length_.max_steps, args_.dataloader_num_workers);
   for (auto& callback : callbacks_) callback->on_train_begin(view());
   if (totals_.evaluation_pending) act_on({.evaluate = true});
   if (args_.eval_on_start && state_.global_step == 0 && can_evaluate()) evaluate();
@@ -75,11 +69,20 @@ TrainOutput Trainer::train() {
     act_on(control);
     if (late) break;
   }
+  updates_.reset();
   return finish();
 }
 
+std::vector<Batch> Trainer::next_batches() {
+  const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "wait for input");
+  const double start = now_s();
+  std::vector<Batch> batches = updates_->next();
+  input_wait_s_ += now_s() - start;
+  return batches;
+}
+
 Trainer::StepResult Trainer::training_step() {
-  const std::vector<Batch> micro_batches = loader_.update(state_.global_step);
+  const std::vector<Batch> micro_batches = next_batches();
   StepResult step;
   for (const Batch& batch : micro_batches) step.count(batch);
   const int64_t num_targets = accelerator_.sum(step.targets);  // the mean is over all ranks and micro-batches

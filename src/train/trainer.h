@@ -10,6 +10,7 @@
 #include "config/training_arguments.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "data/update_queue.h"
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 #include "engine/trainable.h"
@@ -66,6 +67,8 @@ class Trainer {
   [[nodiscard]] const Json& metrics() const { return metrics_; }  ///< of the end: train_runtime, train_loss, …
   [[nodiscard]] const Json& eval_metrics() const { return eval_metrics_; }  ///< of the last evaluation; null before
   [[nodiscard]] const RunLength& length() const { return length_; }
+  [[nodiscard]] const TrainLoader& loader() const { return loader_; }
+  [[nodiscard]] double input_wait_s() const { return input_wait_s_; }  ///< that updates waited for their batches
   [[nodiscard]] int stopped_by_signal() const { return stopped_by_; }  ///< 0: it was not
   [[nodiscard]] double start_s() const { return start_s_; }            ///< now_s() when train() began
   /// What callbacks kept in the checkpoint that was resumed; null in a new run.
@@ -80,6 +83,7 @@ class Trainer {
 
   /// *What*: micro-batches, clipping, the optimizer.
   StepResult training_step();
+  std::vector<Batch> next_batches();
   void check_finite(const StepResult& step);
   void count_step(const StepResult& step);
   [[nodiscard]] bool epoch_ended() const;
@@ -101,6 +105,7 @@ class Trainer {
   TrainerParts parts_;
   Accelerator accelerator_;
   TrainLoader loader_;
+  std::unique_ptr<UpdateQueue> updates_;  ///< while train() runs
   RunLength length_;
   TrainerState state_;
   RunTotals totals_;
@@ -110,7 +115,7 @@ class Trainer {
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;
   int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
-  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0;
+  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, input_wait_s_ = 0;
   int stopped_by_ = 0;
 };
 

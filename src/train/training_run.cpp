@@ -185,9 +185,9 @@ void TrainingRun::Impl::open_output() {
 
 void TrainingRun::Impl::check_resources(int64_t trainable) {
   const auto num_rows = static_cast<int64_t>(train_rows.samples.size());
-  const int64_t rows_an_update = args.per_device_train_batch_size * args.gradient_accumulation_steps;
-  const RunLength length = run_length(args, (num_rows + rows_an_update - 1) / rows_an_update, num_rows);
-  const LoadShape load = largest_load(args, train_rows, evaluation_rows(), length.max_steps);
+  const TrainLoader loader(train_rows, loader_options(args));
+  const RunLength length = run_length(args, loader.updates_per_epoch(), num_rows);
+  const LoadShape load = largest_load(args, loader, train_rows, evaluation_rows(), length.max_steps);
   const DType compute = compute_dtype(args);
   plan = plan_memory(shape, args, load, compute, trainable);
   require_memory(shape, args, load, compute, trainable, available_memory_bytes());
@@ -248,6 +248,10 @@ void TrainingRun::Impl::print_start() const {
   log::info("  Num examples = {}", with_commas(length.num_rows));
   log::info("  Num Epochs = {}", with_commas(length.num_train_epochs));
   log::info("  Num update steps per epoch = {}", with_commas(length.updates_per_epoch));
+  if (args.packing) {
+    log::info("  Packing: {} packs of at most {} tokens take the place of rows",
+              with_commas(trainer->loader().num_packs()), with_commas(args.max_seq_length));
+  }
   log::info("  Instantaneous batch size per device = {}", with_commas(batch));
   log::info("  Total train batch size (w. parallel, distributed & accumulation) = {}",
             with_commas(batch * args.gradient_accumulation_steps));

@@ -24,9 +24,6 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
   EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
             "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
             "strict_precision false");
-  EXPECT_EQ(sentence_with("\"packing\": true"),
-            "FILE:3: 'packing': packing across rows is not part of this version; leave it false: "
-            "batches hold no padding anyway");
   EXPECT_EQ(sentence_with("\"optim\": \"sgd\""),
             "FILE:3: 'optim': \"sgd\" is not supported; allowed: adamw_torch | adamw_torch_fused");
   EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),

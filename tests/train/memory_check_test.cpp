@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "train/run_length.h"
+
 namespace lathe {
 namespace {
 
@@ -26,13 +28,21 @@ TEST(LargestLoad, IsTheLargestMicroBatchOfTheRun) {
   args.per_device_eval_batch_size = 2;
   args.gradient_accumulation_steps = 1;
   const Dataset train = rows_of({5, 9, 3}), eval = rows_of({6, 6, 2});
-  const LoadShape alone = largest_load(args, train, nullptr, 3);
+  const auto load_of = [&](const Dataset* held_out, int64_t max_steps) {
+    return largest_load(args, TrainLoader(train, loader_options(args)), train, held_out, max_steps);
+  };
+  const LoadShape alone = load_of(nullptr, 3);
   EXPECT_EQ(alone.tokens, 9);
   EXPECT_EQ(alone.longest_row, 9);
   EXPECT_EQ(alone.targets, 8);
-  EXPECT_EQ(largest_load(args, train, &eval, 3).tokens, 12);
+  EXPECT_EQ(load_of(&eval, 3).tokens, 12);
   args.per_device_train_batch_size = 3;
-  EXPECT_EQ(largest_load(args, train, nullptr, 1).tokens, 17);
+  EXPECT_EQ(load_of(nullptr, 1).tokens, 17);
+  args.packing = true;
+  args.per_device_train_batch_size = 1;
+  args.max_seq_length = 17;
+  EXPECT_EQ(load_of(nullptr, 1).tokens, 17);  // all three rows in one pack
+  EXPECT_EQ(load_of(nullptr, 1).longest_row, 9);
 }
 
 TEST(CheckDisk, RefusesWhatCannotBeSaved) {

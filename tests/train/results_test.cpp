@@ -21,8 +21,9 @@ TEST_F(ResultsTest, EveryFileThatIsPromisedIsThere) {
     EXPECT_TRUE(exists(name)) << name;
   }
   const Json results = json("train_results.json");
-  for (const char* key : {"train_runtime", "train_samples_per_second", "train_tokens_per_second", "train_loss",
-                          "peak_rss_bytes", "file_backed_bytes", "startup_seconds", "model_flops_utilization"}) {
+  for (const char* key :
+       {"train_runtime", "train_samples_per_second", "train_tokens_per_second", "train_loss", "peak_rss_bytes",
+        "file_backed_bytes", "startup_seconds", "model_flops_utilization", "train_input_wait_seconds"}) {
     ASSERT_TRUE(results.contains(key)) << key;
     EXPECT_TRUE(results[key].is_number()) << key;
   }

@@ -55,6 +55,59 @@ TEST_F(TrainerTest, HalfTheLearningRateIsAnotherRun) {
   EXPECT_NE(full[9], half[9]);
 }
 
+// In epoch 0 a pack that holds every row has them in the order in which one batch of all rows has them.
+TEST_F(TrainerTest, APackLearnsWhatABatchOfTheSameRowsLearns) {
+  write_rows(8);
+  const std::vector<std::string> common = {"gradient_accumulation_steps=1", "max_steps=4"};
+  const auto losses_of = [&](std::vector<std::string> words) {
+    words.insert(words.end(), common.begin(), common.end());
+    run(words);
+    const Json state = json("trainer_state.json");
+    std::vector<double> values = logged(state, "loss"), norms = logged(state, "grad_norm");
+    values.insert(values.end(), norms.begin(), norms.end());
+    return values;
+  };
+  const std::vector<double> packed = losses_of({"packing=true", "max_seq_length=512", "per_device_train_batch_size=1"});
+  EXPECT_EQ(json("train_results.json")["train_samples"], 8);
+  EXPECT_EQ(json("trainer_state.json")["epoch"], 4);
+  const std::vector<double> whole = losses_of({"per_device_train_batch_size=8"});
+  const std::vector<double> half = losses_of({"per_device_train_batch_size=4"});
+  ASSERT_EQ(packed.size(), 8u);
+  EXPECT_EQ(packed[0], whole[0]);
+  EXPECT_EQ(packed[4], whole[4]);
+  for (size_t i = 0; i < packed.size(); ++i) EXPECT_NEAR(packed[i], whole[i], 1e-5 * whole[i]) << i;
+  EXPECT_GT(std::abs(packed[0] - half[0]), 1e-3 * whole[0]);
+}
+
+TEST_F(TrainerTest, PacksAreTheBatchesOfTheRunAndOfItsPlan) {
+  run({"packing=true", "max_seq_length=64", "max_steps=-1", "num_train_epochs=2"});
+  const Json results = json("train_results.json"), state = json("trainer_state.json");
+  EXPECT_EQ(state["epoch"], 2);
+  EXPECT_EQ(results["tokens_seen"], 2 * results["data"]["tokens"].get<int64_t>());
+  EXPECT_EQ(results["tokens_trained"], 2 * results["data"]["trained_tokens"].get<int64_t>());
+  EXPECT_LE(results["peak_memory_bytes"]["cpu"]["activations"], results["planned_memory_bytes"]["cpu"]["activations"]);
+  // Two packs of 64 tokens a micro-batch, two of those an update.
+  const int64_t least = (results["data"]["tokens"].get<int64_t>() + 255) / 256;
+  EXPECT_GE(state["global_step"].get<int64_t>(), 2 * least);
+  EXPECT_LT(state["global_step"].get<int64_t>(), 2 * 6);  // rows alone would take six updates an epoch
+}
+
+TEST_F(TrainerTest, ThreadsThatMakeBatchesChangeNothingNorDoesAResume) {
+  const std::vector<std::string> packed = {"packing=true", "max_seq_length=48", "per_device_train_batch_size=1"};
+  const auto run_with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), packed.begin(), packed.end());
+    run(words);
+    return bytes("adapter_model.safetensors");
+  };
+  const std::string wanted = run_with({"dataloader_num_workers=0"});
+  EXPECT_NE(json("trainer_state.json")["epoch"].get<double>(),
+            std::floor(json("trainer_state.json")["epoch"].get<double>()));
+  EXPECT_TRUE(run_with({"dataloader_num_workers=3"}) == wanted);
+  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+  std::filesystem::remove(out("train_results.json"));
+  EXPECT_TRUE(run_with({"dataloader_num_workers=2", "resume_from_checkpoint=true"}) == wanted);
+}
+
 TEST_F(TrainerTest, ASignalSavesAndLeaves) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(

@@ -60,6 +60,13 @@ void include_largest(LoadShape& load, const Dataset& dataset, int64_t batch_size
   if (!lengths.empty()) load.longest_row = std::max(load.longest_row, lengths.front());
 }
 
+/// No order of the packs makes a larger batch than full ones.
+void include_packs(Outlook& outlook, const TrainingArguments& args, int64_t tokens) {
+  outlook.load.tokens = std::min(args.per_device_train_batch_size * args.max_seq_length, tokens);
+  outlook.load.targets = outlook.load.tokens;
+  outlook.load_from = "packs of max_seq_length";
+}
+
 bool all_there(const std::vector<std::string>& paths) {
   return std::all_of(paths.begin(), paths.end(), file_exists);
 }
@@ -78,6 +85,7 @@ void choose_load(Outlook& outlook, const TrainingArguments& args, const std::str
   const Dataset train = encode_rows(read_rows(args.data_path, policy), *tokenizer, options);
   include_largest(outlook.load, train, args.per_device_train_batch_size);
   outlook.load_from = fmt::format("the longest of {} rows", train.samples.size());
+  if (args.packing) include_packs(outlook, args, train.report.tokens);
   if (!evaluates) return;
   if (args.eval_data_path.empty()) return include_largest(outlook.load, train, args.per_device_eval_batch_size);
   const Dataset held_out = encode_rows(read_rows(args.eval_data_path, policy), *tokenizer, options);

@@ -34,6 +34,9 @@ TEST_F(PlanCommand, WithRowsTakesTheLongestOfThem) {
   const Json large = parse_json(out_, "large");
   EXPECT_EQ(large["micro_batch_tokens"], large["longest_row"].get<int64_t>() + small["longest_row"].get<int64_t>());
   EXPECT_GT(large["total_bytes"].get<int64_t>(), small["total_bytes"].get<int64_t>());
+  ASSERT_EQ(run({"plan", "-c", root_ + "/run.json", "packing=true", "--json"}), 0) << error_;
+  EXPECT_EQ(parse_json(out_, "packed")["micro_batch_tokens"],  // every row in one pack
+            large["longest_row"].get<int64_t>() + 2 * small["longest_row"].get<int64_t>());
 }
 
 TEST_F(PlanCommand, AsJsonAddsUp) {
