@@ -11,8 +11,9 @@ namespace lathe::kernels {
 void swiglu(const float* gate, const float* up, float* y, int64_t count);
 void swiglu(const Bf16* gate, const Bf16* up, Bf16* y, int64_t count);
 
-/// dgate = dy · up · silu'(gate), dup = dy · silu(gate).
-void swiglu_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t count);
-void swiglu_backward(const Bf16* dy, const Bf16* gate, const Bf16* up, Bf16* dgate, Bf16* dup, int64_t count);
+/// In place, in one pass: gate becomes dgate = dy · up · silu'(gate), up becomes dup = dy · silu(gate), and dy becomes
+/// what forward gave, silu(gate) · up, for the gradient of the weight that reads it.
+void swiglu_backward(float* dy, float* gate, float* up, int64_t count);
+void swiglu_backward(Bf16* dy, Bf16* gate, Bf16* up, int64_t count);
 
 }  // namespace lathe::kernels

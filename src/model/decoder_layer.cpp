@@ -115,15 +115,24 @@ at::Tensor DecoderLayer::backward(const at::Tensor& dy, LayerSaved& saved, bool 
 
 at::Tensor DecoderLayer::mlp_backward(const at::Tensor& dy, LayerSaved& saved, const Needs& needs) const {
   const auto a_x = [&](Site site) { return saved.a_x[static_cast<size_t>(site)]; };
-  at::Tensor dactivated, dinner, rstd;
-  const at::Tensor activated = down_.needs_input() ? ops::swiglu(saved.gate, saved.up) : at::Tensor();
-  down_.backward(dy, activated, a_x(Site::kDown), needs.gate_up ? &dactivated : nullptr);  // 8
-  if (!needs.gate_up) return {};
-  const auto [dgate, dup] = ops::swiglu_backward(dactivated, saved.gate, saved.up);
+  const at::Tensor da_down = down_.low_rank_gradient(dy);
+  if (!needs.gate_up) {
+    const at::Tensor activated = down_.needs_input() ? ops::swiglu(saved.gate, saved.up) : at::Tensor();
+    down_.parameter_gradients(dy, activated, a_x(Site::kDown), da_down);
+    return {};
+  }
+  // Gate and up have no reader after this, so their gradients take their place, and that of silu(gate) · up its value.
+  at::Tensor activated, &dgate = saved.gate, &dup = saved.up;
+  down_.input_gradient(dy, da_down, activated);  // 8
+  ops::swiglu_backward_(activated, dgate, dup);
+  down_.parameter_gradients(dy, activated, a_x(Site::kDown), da_down);
+  activated.reset();
+  at::Tensor dinner, rstd;
   const at::Tensor inner = normed(saved.middle, Site::kPostNorm, &rstd);
   at::Tensor* into = needs.middle || wants(Site::kPostNorm) ? &dinner : nullptr;
   gate_.backward(dgate, inner, a_x(Site::kGate), into);  // 7
   up_.backward(dup, inner, a_x(Site::kUp), into);
+  saved.gate.reset(), saved.up.reset();
   if (into == nullptr) return {};
   at::Tensor dmiddle = norm_backward(dinner, saved.middle, rstd, Site::kPostNorm, needs.middle);  // 6
   return needs.middle ? dmiddle.add_(dy) : at::Tensor();

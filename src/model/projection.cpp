@@ -56,26 +56,33 @@ at::Tensor Projection::forward(const at::Tensor& x, at::Tensor* a_x) const {
 }
 
 void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const {
-  if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
-  if (wants(Part::kWeight)) give(Part::kWeight, ops::linear_weight_gradient(dy, x));
-  if (dx != nullptr) ops::linear_input_gradient(dy, weight_, *dx);
-  if (a_.defined()) adapter_backward(dy, x, a_x, dx);
+  const at::Tensor da_x = dx != nullptr || wants(Part::kLoraA) ? low_rank_gradient(dy) : at::Tensor();
+  if (dx != nullptr) input_gradient(dy, da_x, *dx);
+  parameter_gradients(dy, x, a_x, da_x);
 }
 
-void Projection::adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
-                                  at::Tensor* dx) const {
+at::Tensor Projection::low_rank_gradient(const at::Tensor& dy) const {
+  return a_.defined() ? at::mm(dy, scaled_b_) : at::Tensor();
+}
+
+void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
+  ops::linear_input_gradient(dy, weight_, dx);
+  if (!a_.defined()) return;
+  if (pass_.dropout.enabled && pass_.options.lora.dropout != 0) {
+    dx.add_(drop(at::mm(da_x, a_)));
+  } else {
+    ops::linear_input_gradient(da_x, a_, dx);
+  }
+}
+
+void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
+                                     const at::Tensor& da_x) const {
+  if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
+  if (wants(Part::kWeight)) give(Part::kWeight, ops::linear_weight_gradient(dy, x));
   if (wants(Part::kLoraB)) {
     give(Part::kLoraB, ops::linear_weight_gradient(dy, a_x).to(at::kFloat).mul_(pass_.options.lora.scale));
   }
-  if (!wants(Part::kLoraA) && dx == nullptr) return;
-  const at::Tensor da_x = at::mm(dy, scaled_b_);
   if (wants(Part::kLoraA)) give(Part::kLoraA, ops::linear_weight_gradient(da_x, drop(x)));
-  if (dx == nullptr) return;
-  if (pass_.dropout.enabled && pass_.options.lora.dropout != 0) {
-    dx->add_(drop(at::mm(da_x, a_)));
-  } else {
-    ops::linear_input_gradient(da_x, a_, *dx);
-  }
 }
 
 }  // namespace lathe

@@ -32,10 +32,17 @@ class Projection {
 
   /// @param x [T,I]  @param a_x out: [T,R] = A dropout(x), kept for backward; undefined without an adapter; may be null
   [[nodiscard]] at::Tensor forward(const at::Tensor& x, at::Tensor* a_x) const;
+  /// input_gradient (unless dx is null), then parameter_gradients.
+  void backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
+  /// dx += the input's gradient (set when undefined).
+  /// @param da_x of low_rank_gradient
+  void input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const;
   /// Hands over the gradients that are wanted.
   /// @param x [T,I] as in forward; may be undefined when !needs_input()
-  /// @param dx += the input's gradient (set when undefined); null: not computed
-  void backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
+  void parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
+                           const at::Tensor& da_x) const;
+  /// [T,R]: the gradient of A dropout(x), which both of the above read; undefined without an adapter.
+  [[nodiscard]] at::Tensor low_rank_gradient(const at::Tensor& dy) const;
 
   [[nodiscard]] bool trains() const;       ///< any of its parts wants a gradient
   [[nodiscard]] bool needs_input() const;  ///< backward reads x
@@ -44,7 +51,6 @@ class Projection {
   [[nodiscard]] bool wants(Part part) const;
   void give(Part part, const at::Tensor& gradient) const;
   [[nodiscard]] at::Tensor drop(const at::Tensor& x) const;
-  void adapter_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
 
   const PassContext& pass_;
   BlockId block_;

@@ -29,68 +29,71 @@ constexpr size_t kSlack = size_t{64} << 20;        // kept beyond the peak, so t
 /// Stands in front of each block, so that freeing needs nothing but the pointer.
 struct alignas(kAlignment) Header {
   size_t requested;
-  size_t capacity;  // header included
+  size_t touched;   // header included: what may lie in memory; 0: a block of malloc's
+  size_t reserved;  // address space
   MemoryClass memory_class;
 };
 static_assert(sizeof(Header) == kAlignment);
 
-/// Sizes in eighths of a power of two: at most 12.5 % is wasted, and a freed block fits requests near its size.
-size_t size_class(size_t bytes) {
-  if (bytes < kCachedFrom) return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  const size_t step = std::max(std::bit_floor(bytes) / 8, kPage);
-  return (bytes + step - 1) / step * step;
+size_t round_up(size_t bytes, size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
 }
 
-/// Pages of their own for a large block: what is unmapped is given back, where malloc's heap, cut into sizes that
-/// change with every batch, would only grow. Huge pages want their alignment.
-void* map_pages(size_t capacity) {
-  const size_t padded = capacity >= kHugePage ? capacity + kHugePage : capacity;
-  void* mapped = mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+/// Address space for a large block. A power of two, so that the block serves batches of other lengths too: pages that
+/// nobody touches cost nothing. Blocks have pages of their own, for malloc's heap, cut into sizes that change with
+/// every batch, would only grow. Huge pages want their alignment.
+void* reserve(size_t bytes) {
+  const size_t padded = bytes >= kHugePage ? bytes + kHugePage : bytes;
+  void* mapped = mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
-  if (capacity < kHugePage) return mapped;
+  if (bytes < kHugePage) return mapped;
   auto* begin = static_cast<char*>(mapped);
   const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
   if (before > 0) munmap(begin, before);
-  if (before < kHugePage) munmap(begin + before + capacity, kHugePage - before);
-  madvise(begin + before, capacity, MADV_HUGEPAGE);  // a hint: refusal changes nothing
+  if (before < kHugePage) munmap(begin + before + bytes, kHugePage - before);
   return begin + before;
 }
+
+/// Huge pages for what is about to be touched for the first time, whole ones only: the last, half used, would lie in
+/// memory whole.
+void advise_huge_pages(void* block, size_t touched_before, size_t touched) {
+  const size_t begin = round_up(touched_before, kHugePage), end = touched / kHugePage * kHugePage;
+  if (begin < end) madvise(static_cast<char*>(block) + begin, end - begin, MADV_HUGEPAGE);  // refusal changes nothing
+}
+
+struct Block {
+  void* data = nullptr;
+  size_t touched = 0, reserved = 0;
+};
 
 /// Freed large blocks, oldest first out. Keeps live and cached bytes together at or below what was live at most (and a
 /// little slack), so that the process never holds more than its peak. Safe for concurrent use.
 class BlockCache {
  public:
-  /// The smallest block of at least `capacity` and at most half as much again, else fresh pages; null: no memory.
-  void* take(size_t capacity, size_t& taken) {
+  /// A block with room for `bytes`; data null: no memory.
+  Block take(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    const auto found = by_size_.lower_bound(capacity);
-    if (found != by_size_.end() && found->first <= capacity + capacity / 2) {
-      taken = found->first;
-      void* block = found->second->block;
-      remove(found);
-      live_ += taken;
-      peak_ = std::max(peak_, live_);
-      return block;
-    }
-    taken = capacity;
-    live_ += capacity;
+    Block block = take_cached(bytes);
+    const size_t touched_before = block.touched;
+    block.touched = std::max(touched_before, bytes);
+    live_ += block.touched;
     peak_ = std::max(peak_, live_);
     keep_within_peak();
-    void* block = map_pages(capacity);
-    if (block == nullptr) {
-      evict_down_to(0);
-      block = map_pages(capacity);
+    if (block.data == nullptr) block = fresh(bytes);
+    if (block.data == nullptr) {
+      live_ -= bytes;
+    } else {
+      advise_huge_pages(block.data, touched_before, block.touched);
     }
-    if (block == nullptr) live_ -= capacity;
     return block;
   }
 
-  void put(void* block, size_t capacity) {
+  void put(const Block& block) {
     const std::lock_guard lock(mutex_);
-    live_ -= capacity;
+    live_ -= block.touched;
     by_age_.push_back({block, {}});
-    by_age_.back().size = by_size_.emplace(capacity, std::prev(by_age_.end()));
-    cached_ += capacity;
+    by_age_.back().size = by_size_.emplace(block.touched, std::prev(by_age_.end()));
+    cached_ += block.touched;
     keep_within_peak();
   }
 
@@ -110,22 +113,45 @@ class BlockCache {
   using ByAge = std::list<Entry>;
   using BySize = std::multimap<size_t, ByAge::iterator>;
   struct Entry {
-    void* block;
+    Block block;
     BySize::iterator size;
   };
 
-  void remove(BySize::iterator at) {
-    cached_ -= at->first;
+  /// The smallest block that holds the request and wastes at most half as much again; else the largest that can grow to
+  /// hold it, so that only what it lacks has to be brought in; else none.
+  Block take_cached(size_t bytes) {
+    const auto fits = by_size_.lower_bound(bytes);
+    if (fits != by_size_.end() && fits->first <= bytes + bytes / 2) return remove(fits);
+    for (auto at = fits; at != by_size_.begin();) {
+      --at;
+      if (at->first < bytes / 2) break;
+      if (at->second->block.reserved >= bytes) return remove(at);
+    }
+    return {};
+  }
+
+  Block fresh(size_t bytes) {
+    const size_t reserved = std::bit_ceil(bytes);
+    void* data = reserve(reserved);
+    if (data == nullptr) {
+      evict_down_to(0);
+      data = reserve(reserved);
+    }
+    return {data, bytes, reserved};
+  }
+
+  Block remove(BySize::iterator at) {
+    const Block block = at->second->block;
+    cached_ -= block.touched;
     by_age_.erase(at->second);
     by_size_.erase(at);
+    return block;
   }
 
   void evict_down_to(size_t bytes) {
     while (cached_ > bytes) {
-      const Entry oldest = by_age_.front();
-      const size_t capacity = oldest.size->first;
-      remove(oldest.size);
-      munmap(oldest.block, capacity);
+      const Block oldest = remove(by_age_.front().size);
+      munmap(oldest.data, oldest.reserved);
     }
   }
 
@@ -143,17 +169,17 @@ BlockCache& cache() {
   return *instance;
 }
 
-void* small_block(size_t capacity) {
-  void* block = nullptr;
-  return posix_memalign(&block, kAlignment, capacity) == 0 ? block : nullptr;
+Block small_block(size_t bytes) {
+  void* data = nullptr;
+  if (posix_memalign(&data, kAlignment, round_up(bytes, kAlignment)) != 0) return {};
+  return {data, 0, 0};
 }
 
-/// @param capacity what was asked for; what was given afterwards.
-void* new_block(size_t& capacity, size_t requested) {
-  void* block = capacity < kCachedFrom ? small_block(capacity) : cache().take(capacity, capacity);
-  if (block != nullptr) return block;
+Block new_block(size_t bytes) {
+  const Block block = bytes < kCachedFrom ? small_block(bytes) : cache().take(round_up(bytes, kPage));
+  if (block.data != nullptr) return block;
   throw Error(ErrorKind::kMemory,
-              fmt::format("no memory for {} of {} ({} held already)", format_bytes(static_cast<int64_t>(requested)),
+              fmt::format("no memory for {} of {} ({} held already)", format_bytes(static_cast<int64_t>(bytes)),
                           name(MemoryScope::current()), format_bytes(cpu_ledger().current_total())),
               {}, "a smaller per_device_train_batch_size or max_seq_length, or gradient_checkpointing, takes less");
 }
@@ -161,12 +187,12 @@ void* new_block(size_t& capacity, size_t requested) {
 void free_block(void* data) {
   if (data == nullptr) return;
   auto* header = reinterpret_cast<Header*>(static_cast<char*>(data) - sizeof(Header));
-  const size_t capacity = header->capacity;
+  const Block block{header, header->touched, header->reserved};
   cpu_ledger().add(header->memory_class, -static_cast<int64_t>(header->requested));
-  if (capacity < kCachedFrom) {
-    std::free(header);
+  if (block.touched == 0) {
+    std::free(block.data);
   } else {
-    cache().put(header, capacity);
+    cache().put(block);
   }
 }
 
@@ -174,12 +200,11 @@ class CpuAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &free_block, c10::Device(c10::DeviceType::CPU)};
-    size_t capacity = size_class(bytes + sizeof(Header));
-    void* block = new_block(capacity, bytes);
+    const Block block = new_block(bytes + sizeof(Header));
     const MemoryClass memory_class = MemoryScope::current();
-    new (block) Header{bytes, capacity, memory_class};
+    new (block.data) Header{bytes, block.touched, block.reserved, memory_class};
     cpu_ledger().add(memory_class, static_cast<int64_t>(bytes));
-    void* data = static_cast<char*>(block) + sizeof(Header);
+    void* data = static_cast<char*>(block.data) + sizeof(Header);
     return {data, data, &free_block, c10::Device(c10::DeviceType::CPU)};
   }
 

@@ -25,21 +25,19 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   return y;
 }
 
-std::pair<at::Tensor, at::Tensor> swiglu_backward(const at::Tensor& dy, const at::Tensor& gate, const at::Tensor& up) {
+void swiglu_backward_(at::Tensor& dy, at::Tensor& gate, at::Tensor& up) {
   LATHE_EXPECT(gate, ({kAny, kAny}));
   LATHE_EXPECT(up, ({gate.size(0), gate.size(1)}), gate.scalar_type());
   LATHE_EXPECT(dy, ({gate.size(0), gate.size(1)}), gate.scalar_type());
+  LATHE_ASSERT(dy.is_contiguous() && gate.is_contiguous() && up.is_contiguous());
   const ProfileScope profiled(ProfileKind::kOp, "swiglu backward");
-  const at::Tensor d = dy.contiguous(), g = gate.contiguous(), u = up.contiguous();
-  at::Tensor dgate = at::empty_like(g), dup = at::empty_like(g);
-  with_elements(g, [&](auto element) {
+  with_elements(gate, [&](auto element) {
     using T = decltype(element);
-    at::parallel_for(0, g.numel(), kElementsATask, [&](int64_t begin, int64_t end) {
-      kernels::swiglu_backward(elements<T>(d) + begin, elements<T>(g) + begin, elements<T>(u) + begin,
-                               mutable_elements<T>(dgate) + begin, mutable_elements<T>(dup) + begin, end - begin);
+    T *d = mutable_elements<T>(dy), *g = mutable_elements<T>(gate), *u = mutable_elements<T>(up);
+    at::parallel_for(0, gate.numel(), kElementsATask, [&](int64_t begin, int64_t end) {
+      kernels::swiglu_backward(d + begin, g + begin, u + begin, end - begin);
     });
   });
-  return {std::move(dgate), std::move(dup)};
 }
 
 }  // namespace lathe::ops

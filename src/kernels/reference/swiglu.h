@@ -16,11 +16,13 @@ void swiglu(const T* gate, const T* up, T* y, int64_t count) {
 
 /// As kernels::swiglu_backward.
 template <typename T>
-void swiglu_backward(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t count) {
+void swiglu_backward(T* dy, T* gate, T* up, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const double d = wide(dy[i]), g = wide(gate[i]), sigmoid = 1 / (1 + std::exp(-g));
-    dgate[i] = narrow<T>(round_to<T>(d * wide(up[i])) * sigmoid * (1 + g * (1 - sigmoid)));
-    dup[i] = narrow<T>(d * round_to<T>(g / (1 + std::exp(-g))));
+    const double d = wide(dy[i]), g = wide(gate[i]), u = wide(up[i]), sigmoid = 1 / (1 + std::exp(-g));
+    const double silu = round_to<T>(g / (1 + std::exp(-g)));
+    gate[i] = narrow<T>(round_to<T>(d * u) * sigmoid * (1 + g * (1 - sigmoid)));
+    up[i] = narrow<T>(d * silu);
+    dy[i] = narrow<T>(silu * u);
   }
 }
 
