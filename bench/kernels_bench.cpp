@@ -2,6 +2,7 @@
 // machine copies (the first line): these operations are bound by memory. Attention is bound by arithmetic: flop/s.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -152,31 +153,44 @@ void set_flops(benchmark::State& state, const AttentionTask& task, int64_t produ
                          benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
 }
 
-AttentionTask attention_task(int64_t length) {
-  return {length, length, kHeads / 2, kHeadDim, kHeads * kHeadDim, 2 * kHeadDim};
+/// One of the two key/value heads of a 0.5B model, or a head as wide as those of larger ones.
+AttentionTask attention_task(const benchmark::State& state) {
+  const int64_t length = state.range(0), dim = state.range(1);
+  return {length, length, kHeads / 2, dim, kHeads * dim, 2 * dim};
+}
+
+void attention_sizes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"", "dim"});
+  for (const int64_t dim : {kHeadDim, 2 * kHeadDim}) {
+    for (const int64_t length : {64, 200, 512, 1024, 2048, 4096}) bench->Args({length, dim});
+  }
 }
 
 void attention_forward(benchmark::State& state) {
-  const AttentionTask task = attention_task(state.range(0));
+  const AttentionTask task = attention_task(state);
   const auto q = values<Bf16>(task.num_queries * task.q_stride), k = values<Bf16>(task.num_keys * task.kv_stride);
   auto out = q;
-  std::vector<float> space(static_cast<size_t>(attention_workspace(task)));
-  for (auto _ : state) attention(q.data(), k.data(), k.data(), out.data(), task, space.data());
+  std::vector<float> lse(static_cast<size_t>(task.num_queries * kHeads)),
+      space(static_cast<size_t>(attention_workspace<Bf16>(task)));
+  for (auto _ : state) attention<Bf16>({q.data(), k.data(), k.data()}, out.data(), lse.data(), task, space.data());
   set_flops(state, task, 2);
 }
-BENCHMARK(attention_forward)->Arg(200)->Arg(512)->Arg(2048)->Arg(4096);
+BENCHMARK(attention_forward)->Apply(attention_sizes);
 
 void attention_back(benchmark::State& state) {
-  const AttentionTask task = attention_task(state.range(0));
+  const AttentionTask task = attention_task(state);
   const auto q = values<Bf16>(task.num_queries * task.q_stride), k = values<Bf16>(task.num_keys * task.kv_stride);
-  auto dq = q, dk = k, dv = k;
-  std::vector<float> space(static_cast<size_t>(attention_backward_workspace(task)));
+  auto out = q, dq = q, dk = k, dv = k;
+  std::vector<float> lse(static_cast<size_t>(task.num_queries * kHeads)),
+      space(static_cast<size_t>(std::max(attention_workspace<Bf16>(task), attention_backward_workspace<Bf16>(task))));
+  attention<Bf16>({q.data(), k.data(), k.data()}, out.data(), lse.data(), task, space.data());
   for (auto _ : state) {
-    attention_backward(q.data(), q.data(), k.data(), k.data(), {dq.data(), dk.data(), dv.data()}, task, space.data());
+    attention_backward<Bf16>({q.data(), k.data(), k.data()}, {q.data(), out.data(), lse.data()},
+                             {dq.data(), dk.data(), dv.data()}, task, space.data());
   }
   set_flops(state, task, 5);
 }
-BENCHMARK(attention_back)->Arg(200)->Arg(512)->Arg(2048)->Arg(4096);
+BENCHMARK(attention_back)->Apply(attention_sizes);
 
 }  // namespace
 }  // namespace lathe::kernels

@@ -34,6 +34,8 @@ EXCEPTIONS: dict[str, str] = {
     "data/unicode.cpp": "tokenizer_test.cpp: every code point",
     "data/unicode_nfc.cpp": "tokenizer_test.cpp: every code point, random combining marks",
     "data/unicode_tables.cpp": "tokenizer_test.cpp: every code point",
+    "kernels/cpu/attention_bf16_backward.cpp": "kernels/cpu/attention_test.cpp: every instruction set",
+    "kernels/cpu/attention_bf16_forward.cpp": "kernels/cpu/attention_test.cpp: every instruction set",
     "train/callback_console.cpp": "results_test.cpp runs it; its numbers are format_logs'",
     "train/callback_log_file.cpp": "results_test.cpp and checkpoint_test.cpp read its file",
     "train/callback_tensorboard.cpp": "tensorboard_test.cpp tests the bytes, results_test.cpp the folder",

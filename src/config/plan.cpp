@@ -17,6 +17,9 @@ namespace {
 
 constexpr int64_t kLossChunkTokens = 256;      // ModelOptions::loss_chunk_tokens
 constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
+constexpr int64_t kBlockRows = 96;             // kernels/cpu/attention_bf16_block.h
+constexpr int64_t kPieceQueries = 480;         // ops/attention.cpp
+constexpr int64_t kPanel = 64, kSpan = 256;    // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
 constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights: tokenizer, configurations, logs
 
 /// Counts of one run in elements, so that the formulas below read like the layer they describe.
@@ -55,18 +58,37 @@ int64_t num_threads() {
 
 /// Everything that a layer keeps from forward to backward, apart from its input.
 int64_t layer_inside(const Work& w) {
-  return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r);
+  return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r) + 4 * w.t * w.shape.num_heads;
 }
 int64_t layer_input(const Work& w) {
   return w.e * w.t * w.h;
 }
 
-/// What the threads need for a row and key/value head each: `copies` of the keys' size and so many blocks of scores,
-/// fp32.
-int64_t attention_scratch(const Work& w, int64_t copies, int64_t blocks) {
-  const int64_t threads = std::min<int64_t>(num_threads(), w.shape.num_kv_heads * ((w.t + w.longest - 1) / w.longest));
-  return 4 * threads *
-         (copies * w.longest * w.shape.head_dim + blocks * kQueryBlock * (w.longest + 32 + w.shape.head_dim));
+/// Floats that one row and key/value head needs where values become fp32: `copies` of the keys' size and so many blocks
+/// of scores.
+int64_t attention_floats(const Work& w, int64_t copies, int64_t blocks) {
+  return copies * w.longest * w.shape.head_dim + blocks * kQueryBlock * (w.longest + 32 + w.shape.head_dim);
+}
+
+/// Where bf16 stays bf16. Forward: keys and values in panels, a block of rows. Backward: the gradient of the queries
+/// and two numbers a row, and what belongs to a block and a span of keys.
+int64_t attention_pairs_floats(const Work& w) {
+  return (w.longest + kPanel) * w.shape.head_dim + kBlockRows * (2 * w.shape.head_dim + 18);
+}
+int64_t attention_backward_pairs_floats(const Work& w) {
+  const int64_t rows = w.longest * (w.shape.num_heads / w.shape.num_kv_heads) + kBlockRows;
+  return rows * (w.shape.head_dim + 2) + 4 * kSpan * w.shape.head_dim + 2 * kBlockRows * w.shape.head_dim +
+         kBlockRows * (kPanel + kSpan / 2);
+}
+
+/// Which of the two it is depends on the processor: the larger counts. Forward divides rows among threads.
+int64_t attention_scratch(const Work& w, bool backward) {
+  const int64_t rows = (w.t + w.longest - 1) / w.longest;
+  const int64_t pieces = backward ? 1 : (w.longest + kPieceQueries - 1) / kPieceQueries;
+  const int64_t threads = std::min<int64_t>(num_threads(), w.shape.num_kv_heads * rows * pieces);
+  const int64_t wide = backward ? attention_floats(w, 5, 3) : attention_floats(w, 2, 2);
+  const int64_t pairs = backward ? attention_backward_pairs_floats(w) : attention_pairs_floats(w);
+  return 4 * threads * (w.e == 2 ? std::max(wide, pairs) : wide);
 }
 
 /// One norm over `width`: what comes out, and behind it the gradient of what went in.
@@ -87,7 +109,7 @@ int64_t forward_scratch(const Work& w) {
   const int64_t base = w.e * w.t * (w.h + w.q + w.k + w.q);  // normed input, rotated q and k, attention's output
   const int64_t mlp = w.e * w.t * (2 * w.h + w.i + (w.dropout ? w.i : 0));
   const int64_t norm = norm_scratch(w, std::max(w.h, w.norms ? w.q : 0));
-  return base + std::max({mlp, norm, attention_scratch(w, 2, 2)});
+  return base + std::max({mlp, norm, attention_scratch(w, false)});
 }
 
 /// Alive beside what is saved while one layer runs backward.
@@ -95,7 +117,7 @@ int64_t backward_scratch(const Work& w) {
   const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
-  const int64_t attention = heads + std::max(attention_scratch(w, 5, 3), norm);
+  const int64_t attention = heads + std::max(attention_scratch(w, true), norm);
   // The gradients on both sides of the layer and the residual's; the adapters' copies in the compute type.
   return 3 * layer_input(w) + w.e * w.r * 2 * (3 * w.h + 2 * w.q + 2 * w.k + 3 * w.i) + std::max(mlp, attention);
 }

@@ -66,13 +66,13 @@ DecoderLayer::Keys DecoderLayer::positioned(const at::Tensor& q, const at::Tenso
           ops::rotary(heads_normed(k, Site::kKNorm), pass_.rotary)};
 }
 
-at::Tensor DecoderLayer::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+at::Tensor DecoderLayer::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor* lse) const {
   at::Tensor out;
   if (pass_.cache == nullptr) {
-    out = ops::attention(q, k, v, pass_.rows);
+    out = ops::attention(q, k, v, pass_.rows, lse);
   } else {
     const auto [keys, values] = pass_.cache->append(block_.layer, k, v);
-    out = ops::attention(q, keys, values, pass_.rows);
+    out = ops::attention(q, keys, values, pass_.rows, lse);
   }
   return out.view({q.size(0), -1});
 }
@@ -86,19 +86,20 @@ at::Tensor DecoderLayer::forward(const at::Tensor& x, LayerSaved* saved) const {
 
 at::Tensor DecoderLayer::run(const at::Tensor& x, LayerSaved* saved) const {
   const int64_t tokens = x.size(0), dim = pass_.shape.head_dim;
+  at::Tensor* lse = saved == nullptr ? nullptr : &saved->lse;
   const at::Tensor input = normed(x, Site::kInputNorm);                                   // 1
   const at::Tensor q = q_.forward(input, slot(saved, Site::kQ)).view({tokens, -1, dim});  // 2
   const at::Tensor k = k_.forward(input, slot(saved, Site::kK)).view({tokens, -1, dim});
   const at::Tensor v = v_.forward(input, slot(saved, Site::kV)).view({tokens, -1, dim});
   const Keys at = positioned(q, k);                                                // 3
-  const at::Tensor attention = attend(at.q, at.k, v);                              // 4
+  const at::Tensor attention = attend(at.q, at.k, v, lse);                         // 4
   const at::Tensor middle = o_.forward(attention, slot(saved, Site::kO)).add_(x);  // 5
   const at::Tensor inner = normed(middle, Site::kPostNorm);                        // 6
   const at::Tensor gate = gate_.forward(inner, slot(saved, Site::kGate));          // 7
   const at::Tensor up = up_.forward(inner, slot(saved, Site::kUp));
   if (saved != nullptr) {
     saved->q = q, saved->k = k, saved->v = v, saved->middle = middle, saved->gate = gate, saved->up = up;
-    if (o_.needs_input()) saved->attention = attention;
+    saved->attention = attention;
   }
   return down_.forward(ops::swiglu(gate, up), slot(saved, Site::kDown)).add_(middle);  // 8
 }
@@ -145,9 +146,10 @@ at::Tensor DecoderLayer::attention_backward(const at::Tensor& dmiddle, LayerSave
   o_.backward(dmiddle, saved.attention, a_x(Site::kO), needs.projected ? &dattention : nullptr);  // 5
   if (!needs.projected) return {};
   const Keys at = positioned(saved.q, saved.k);
-  const auto [dq, dk, dv] =
-      ops::attention_backward(dattention.view(saved.q.sizes()), at.q, at.k, saved.v, pass_.rows);  // 4
-  const at::Tensor dq_raw = unposition(dq, saved.q, Site::kQNorm).view({tokens, -1});              // 3
+  const at::Tensor result = saved.attention.view(saved.q.sizes());
+  const auto [dq, dk, dv] = ops::attention_backward(dattention.view(saved.q.sizes()),
+                                                    {at.q, at.k, saved.v, result, saved.lse}, pass_.rows);  // 4
+  const at::Tensor dq_raw = unposition(dq, saved.q, Site::kQNorm).view({tokens, -1});                       // 3
   const at::Tensor dk_raw = unposition(dk, saved.k, Site::kKNorm).view({tokens, -1});
   const at::Tensor input = normed(saved.x, Site::kInputNorm, &rstd);
   at::Tensor* into = needs.dx ? &dinput : nullptr;

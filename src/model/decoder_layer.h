@@ -3,10 +3,10 @@
 //
 // T tokens, H hidden, Q query heads, K kv heads, D head dim, I intermediate, R rank.
 //
-// Kept from forward to backward: x, the projected q, k, v (before their norms and rotation), the attention's output
-// where its projection's gradient reads it, the residual after attention, gate and up, and A dropout(x) of each
-// adapter. Worked out again: both norms, q and k normalised and rotated, the attention's probabilities, silu(gate) ·
-// up, dropout masks. With gradient_checkpointing only x is kept and the rest is worked out again, bit for bit.
+// Kept from forward to backward: x, the projected q, k, v (before their norms and rotation), the attention's output and
+// log-sum-exp, the residual after attention, gate and up, and A dropout(x) of each adapter. Worked out again: both
+// norms, q and k normalised and rotated, the attention's probabilities, silu(gate) · up, dropout masks. With
+// gradient_checkpointing only x is kept and the rest is worked out again, bit for bit.
 #include <ATen/core/Tensor.h>
 
 #include <array>
@@ -18,7 +18,7 @@ namespace lathe {
 struct LayerSaved {
   at::Tensor x;                           ///< [T,H]
   at::Tensor q, k, v;                     ///< [T,Q,D], [T,K,D], [T,K,D]
-  at::Tensor attention;                   ///< [T,Q·D]
+  at::Tensor attention, lse;              ///< [T,Q·D], [T,Q]
   at::Tensor middle;                      ///< [T,H] x after attention
   at::Tensor gate, up;                    ///< [T,I]
   std::array<at::Tensor, kNumSites> a_x;  ///< [T,R] by site
@@ -46,7 +46,7 @@ class DecoderLayer {
   [[nodiscard]] Keys positioned(const at::Tensor& q, const at::Tensor& k) const;
   [[nodiscard]] at::Tensor normed(const at::Tensor& x, Site site, at::Tensor* rstd = nullptr) const;
   [[nodiscard]] at::Tensor heads_normed(const at::Tensor& x, Site site) const;
-  [[nodiscard]] at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  [[nodiscard]] at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor* lse) const;
   [[nodiscard]] Needs needs(bool want_dx) const;
   [[nodiscard]] at::Tensor norm_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& rstd, Site site,
                                          bool want_dx) const;

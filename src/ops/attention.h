@@ -17,17 +17,21 @@ struct AttentionRow {
   int64_t query_begin = 0, num_queries = 0, key_begin = 0, num_keys = 0;
 };
 
-/// softmax(q kᵀ / √D) v, row by row; everything between loads and stores in fp32.
-/// @param q [T,Q,D]  @param k, v [keys,K,D], the same type  @returns [T,Q,D]
+/// softmax(q kᵀ / √D) v, row by row; sums, scores and softmax in fp32.
+/// @param q [T,Q,D]  @param k, v [keys,K,D], the same type  @param lse [T,Q] fp32, what backward needs beside the
+/// result; may be null  @returns [T,Q,D]
 [[nodiscard]] at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                   const std::vector<AttentionRow>& rows);
+                                   const std::vector<AttentionRow>& rows, at::Tensor* lse = nullptr);
 
+/// What forward read and gave.
+struct AttentionSaved {
+  at::Tensor q, k, v, out, lse;
+};
 struct AttentionGradients {
   at::Tensor dq, dk, dv;
 };
-/// Probabilities are worked out again, block of queries by block; nothing but q, k and v is needed from forward, for a
-/// block always meets all keys of its row that it may see.
-[[nodiscard]] AttentionGradients attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
-                                                    const at::Tensor& v, const std::vector<AttentionRow>& rows);
+/// Probabilities are worked out again, a block of queries by some keys at a time.
+[[nodiscard]] AttentionGradients attention_backward(const at::Tensor& dout, const AttentionSaved& saved,
+                                                    const std::vector<AttentionRow>& rows);
 
 }  // namespace lathe::ops

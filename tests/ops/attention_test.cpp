@@ -1,5 +1,6 @@
 #include "ops/attention.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "ops/autograd_reference.h"
@@ -43,8 +44,9 @@ TEST(AttentionTest, EqualsTorchAndItsAutogradRowByRow) {
     const int64_t tokens = rows.back().query_begin + rows.back().num_queries;
     const at::Tensor q = draw({tokens, one.heads, one.dim}, 1) * 2, k = draw({tokens, one.kv_heads, one.dim}, 2) * 2;
     const at::Tensor v = draw({tokens, one.kv_heads, one.dim}, 3), dout = draw({tokens, one.heads, one.dim}, 4);
-    const at::Tensor out = attention(q, k, v, rows);
-    const AttentionGradients grads = attention_backward(dout, q, k, v, rows);
+    at::Tensor lse;
+    const at::Tensor out = attention(q, k, v, rows, &lse);
+    const AttentionGradients grads = attention_backward(dout, {q, k, v, out, lse}, rows);
     for (const AttentionRow& row : rows) {
       const auto part = [&](const at::Tensor& x) { return x.narrow(0, row.query_begin, row.num_queries); };
       const std::vector<at::Tensor> inputs = {part(q).to(at::kDouble), part(k).to(at::kDouble),
@@ -61,18 +63,41 @@ TEST(AttentionTest, EqualsTorchAndItsAutogradRowByRow) {
   }
 }
 
+AttentionGradients both_ways(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const std::vector<AttentionRow>& rows, at::Tensor* out) {
+  at::Tensor lse;
+  *out = attention(q, k, v, rows, &lse);
+  return attention_backward(dout, {q, k, v, *out, lse}, rows);
+}
+
 TEST(AttentionTest, Bf16IsWithinItsRounding) {
   const Case& one = kCases[3];
   const auto rows = rows_of(one);
   const at::Tensor q = draw({220, 14, 4}, 1, at::kBFloat16), k = draw({220, 2, 4}, 2, at::kBFloat16);
   const at::Tensor v = draw({220, 2, 4}, 3, at::kBFloat16), dout = draw({220, 14, 4}, 4, at::kBFloat16);
   const auto wide = [](const at::Tensor& x) { return x.to(at::kFloat); };
-  EXPECT_LE(relative(attention(q, k, v, rows), attention(wide(q), wide(k), wide(v), rows)), 5e-3);
-  const AttentionGradients ours = attention_backward(dout, q, k, v, rows);
-  const AttentionGradients exact = attention_backward(wide(dout), wide(q), wide(k), wide(v), rows);
+  at::Tensor out, exact_out;
+  const AttentionGradients ours = both_ways(dout, q, k, v, rows, &out);
+  const AttentionGradients exact = both_ways(wide(dout), wide(q), wide(k), wide(v), rows, &exact_out);
+  EXPECT_LE(relative(out, exact_out), 5e-3);
   EXPECT_LE(relative(ours.dq, exact.dq), 1e-2);
   EXPECT_LE(relative(ours.dk, exact.dk), 1e-2);
   EXPECT_LE(relative(ours.dv, exact.dv), 1e-2);
+}
+
+TEST(AttentionTest, ThreadsLeaveNoTrace) {
+  const std::vector<AttentionRow> rows = {{0, 9, 0, 9}, {9, 150, 9, 150}, {159, 61, 159, 61}};
+  const at::Tensor q = draw({220, 6, 16}, 1, at::kBFloat16), k = draw({220, 2, 16}, 2, at::kBFloat16);
+  const int before = at::get_num_threads();
+  std::vector<at::Tensor> results;
+  for (const int threads : {1, 3}) {
+    at::set_num_threads(threads);
+    at::Tensor out;
+    const AttentionGradients grads = both_ways(q, q, k, k, rows, &out);
+    results.push_back(at::cat({out.flatten(), grads.dq.flatten(), grads.dk.flatten(), grads.dv.flatten()}));
+  }
+  at::set_num_threads(before);
+  EXPECT_TRUE(results[0].equal(results[1]));
 }
 
 TEST(AttentionTest, KeysFromACacheGiveTheSameAsTheWholeRow) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/attention_bf16.h"
 #include "kernels/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -79,8 +80,8 @@ void transpose(const float* from, int64_t count, int64_t dim, float* to) {
   for (int64_t d = 0; d < dim; ++d) std::fill(to + d * column + count, to + (d + 1) * column, 0.0F);
 }
 
-/// The first `seen` scores become probabilities, those behind them zero.
-void softmax(float* scores, int64_t seen, int64_t width) {
+/// The first `seen` scores become probabilities, those behind them zero. @returns log Σ e^score
+float softmax(float* scores, int64_t seen, int64_t width) {
   const D d;
   V highest = hn::Set(d, scores[0]);
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -96,6 +97,7 @@ void softmax(float* scores, int64_t seen, int64_t width) {
   const V share = hn::Set(d, 1.0F / sum);
   for_each_vector(
       seen, [&](int64_t at, auto part) HWY_ATTR { store(hn::Mul(load(scores + at, part), share), scores + at, part); });
+  return top + std::log(sum);
 }
 
 /// probabilities ∘ (dp - Σ probabilities ∘ dp) of those seen, into dp; zero behind them.
@@ -126,17 +128,20 @@ HWY_INLINE void for_each_block(const AttentionTask& task, Body body) {
   }
 }
 
+/// @param lse of the block's first query, or null
 void probabilities(const float* queries, const float* keys_by_column, const Block& block, const AttentionTask& task,
-                   float* scores, int64_t score_row) {
+                   float* scores, int64_t score_row, float* lse) {
+  const int64_t lse_row = task.q_stride / task.head_dim;
   product({queries, padded(task.head_dim), 1}, keys_by_column, padded(task.num_keys), scores, score_row, block.count,
           block.keys, task.head_dim, false);
   for (int64_t i = 0; i < block.count; ++i) {
-    softmax(scores + i * score_row, block.seen(i), block.width);
+    const float sum = softmax(scores + i * score_row, block.seen(i), block.width);
+    if (lse != nullptr) lse[i * lse_row] = sum;
   }
 }
 
 template <typename T>
-void forward(const T* q, const T* k, const T* v, T* out, const AttentionTask& task, float* workspace) {
+void forward(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTask& task, float* workspace) {
   const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
   Pieces pieces(workspace);
   float* values = pieces.take(keys, row);
@@ -144,15 +149,16 @@ void forward(const T* q, const T* k, const T* v, T* out, const AttentionTask& ta
   float* scores = pieces.take(kQueryBlock, score_row);
   float* queries = pieces.take(kQueryBlock, row);
   float* result = pieces.take(kQueryBlock, row);
-  widen(k, task.kv_stride, keys, dim, 1, values);  // until the keys lie by column
+  widen(in.k, task.kv_stride, keys, dim, 1, values);  // until the keys lie by column
   transpose(values, keys, dim, keys_by_column);
-  widen(v, task.kv_stride, keys, dim, 1, values);
+  widen(in.v, task.kv_stride, keys, dim, 1, values);
   const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
   for (int64_t head = 0; head < task.group; ++head) {
     for_each_block(task, [&](const Block& block) HWY_ATTR {
       const int64_t at = block.first * task.q_stride + head * dim;
-      widen(q + at, task.q_stride, block.count, dim, scale, queries);
-      probabilities(queries, keys_by_column, block, task, scores, score_row);
+      widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
+      float* sums = lse == nullptr ? nullptr : lse + block.first * (task.q_stride / dim) + head;
+      probabilities(queries, keys_by_column, block, task, scores, score_row, sums);
       product({scores, score_row, 1}, values, row, result, row, block.count, dim, block.keys, false);
       narrow(result, task.q_stride, block.count, dim, 1, out + at);
     });
@@ -160,7 +166,7 @@ void forward(const T* q, const T* k, const T* v, T* out, const AttentionTask& ta
 }
 
 template <typename T>
-void backward(const T* dout, const T* q, const T* k, const T* v, const AttentionGradientsOf<T>& out,
+void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradientsOf<T>& out,
               const AttentionTask& task, float* workspace) {
   const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
   Pieces pieces(workspace);
@@ -174,9 +180,9 @@ void backward(const T* dout, const T* q, const T* k, const T* v, const Attention
   float* queries = pieces.take(kQueryBlock, row);
   float* doutputs = pieces.take(kQueryBlock, row);
   float* dqueries = pieces.take(kQueryBlock, row);
-  widen(v, task.kv_stride, keys, dim, 1, wide_keys);  // until the values lie by column
+  widen(in.v, task.kv_stride, keys, dim, 1, wide_keys);  // until the values lie by column
   transpose(wide_keys, keys, dim, values_by_column);
-  widen(k, task.kv_stride, keys, dim, 1, wide_keys);
+  widen(in.k, task.kv_stride, keys, dim, 1, wide_keys);
   transpose(wide_keys, keys, dim, keys_by_column);
   std::fill(dkeys, dkeys + keys * row, 0.0F);
   std::fill(dvalues, dvalues + keys * row, 0.0F);
@@ -184,9 +190,9 @@ void backward(const T* dout, const T* q, const T* k, const T* v, const Attention
   for (int64_t head = 0; head < task.group; ++head) {
     for_each_block(task, [&](const Block& block) HWY_ATTR {
       const int64_t at = block.first * task.q_stride + head * dim;
-      widen(q + at, task.q_stride, block.count, dim, scale, queries);
+      widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
       widen(dout + at, task.q_stride, block.count, dim, 1, doutputs);
-      probabilities(queries, keys_by_column, block, task, scores, score_row);
+      probabilities(queries, keys_by_column, block, task, scores, score_row, nullptr);
       product({scores, 1, score_row}, doutputs, row, dvalues, row, block.keys, dim, block.count, true);
       product({doutputs, row, 1}, values_by_column, score_row, dscores, score_row, block.count, block.keys, dim, false);
       for (int64_t i = 0; i < block.count; ++i) {
@@ -201,21 +207,21 @@ void backward(const T* dout, const T* q, const T* k, const T* v, const Attention
   narrow(dvalues, task.kv_stride, keys, dim, 1, out.dv);
 }
 
-void attention_f32(const float* q, const float* k, const float* v, float* out, const AttentionTask& task,
+void attention_f32(const AttentionInputs<float>& in, float* out, float* lse, const AttentionTask& task,
                    float* workspace) {
-  forward(q, k, v, out, task, workspace);
+  forward(in, out, lse, task, workspace);
 }
-void attention_bf16(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out, const AttentionTask& task,
+void attention_bf16(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task,
                     float* workspace) {
-  forward(q, k, v, out, task, workspace);
+  forward(in, out, lse, task, workspace);
 }
-void attention_backward_f32(const float* dout, const float* q, const float* k, const float* v,
-                            const AttentionGradientsOf<float>& out, const AttentionTask& task, float* workspace) {
-  backward(dout, q, k, v, out, task, workspace);
+void attention_backward_f32(const AttentionInputs<float>& in, const float* dout, const AttentionGradientsOf<float>& out,
+                            const AttentionTask& task, float* workspace) {
+  backward(in, dout, out, task, workspace);
 }
-void attention_backward_bf16(const Bf16* dout, const Bf16* q, const Bf16* k, const Bf16* v,
-                             const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
-  backward(dout, q, k, v, out, task, workspace);
+void attention_backward_bf16(const AttentionInputs<Bf16>& in, const Bf16* dout, const AttentionGradientsOf<Bf16>& out,
+                             const AttentionTask& task, float* workspace) {
+  backward(in, dout, out, task, workspace);
 }
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
@@ -228,30 +234,77 @@ HWY_EXPORT(attention_bf16);
 HWY_EXPORT(attention_backward_f32);
 HWY_EXPORT(attention_backward_bf16);
 
-int64_t attention_workspace(const AttentionTask& task) {
+namespace {
+
+int64_t fp32_workspace(const AttentionTask& task) {
   const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
   return task.num_keys * row + task.head_dim * score_row + kQueryBlock * (score_row + 2 * row);
 }
 
-int64_t attention_backward_workspace(const AttentionTask& task) {
+int64_t fp32_backward_workspace(const AttentionTask& task) {
   const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
   return 3 * task.num_keys * row + 2 * task.head_dim * score_row + kQueryBlock * (2 * score_row + 3 * row);
 }
 
-void attention(const float* q, const float* k, const float* v, float* out, const AttentionTask& task,
-               float* workspace) {
-  HWY_DYNAMIC_DISPATCH(attention_f32)(q, k, v, out, task, workspace);
+/// Products of bf16 pairs belong to AVX-512, and are left out where that is (a test that asks for less).
+bool by_pairs() {
+  if constexpr (bf16_pairs::kCompiled) {
+    static const bool supported = bf16_pairs::supported();
+    return supported && (hwy::SupportedTargets() & HWY_AVX3) != 0;
+  } else {
+    return false;
+  }
 }
-void attention(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out, const AttentionTask& task, float* workspace) {
-  HWY_DYNAMIC_DISPATCH(attention_bf16)(q, k, v, out, task, workspace);
+
+}  // namespace
+
+template <>
+int64_t attention_workspace<float>(const AttentionTask& task) {
+  return fp32_workspace(task);
 }
-void attention_backward(const float* dout, const float* q, const float* k, const float* v,
+template <>
+int64_t attention_backward_workspace<float>(const AttentionTask& task) {
+  return fp32_backward_workspace(task);
+}
+template <>
+int64_t attention_workspace<Bf16>(const AttentionTask& task) {
+  if constexpr (bf16_pairs::kCompiled) {
+    if (by_pairs()) return bf16_pairs::forward_workspace(task);
+  }
+  return fp32_workspace(task);
+}
+template <>
+int64_t attention_backward_workspace<Bf16>(const AttentionTask& task) {
+  if constexpr (bf16_pairs::kCompiled) {
+    if (by_pairs()) return bf16_pairs::backward_workspace(task);
+  }
+  return fp32_backward_workspace(task);
+}
+
+template <>
+void attention(const AttentionInputs<float>& in, float* out, float* lse, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_f32)(in, out, lse, task, workspace);
+}
+template <>
+void attention(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
+  if constexpr (bf16_pairs::kCompiled) {
+    if (by_pairs()) return bf16_pairs::forward(in, out, lse, task, workspace);
+  }
+  HWY_DYNAMIC_DISPATCH(attention_bf16)(in, out, lse, task, workspace);
+}
+// In fp32 a block of queries meets all its keys at once, which gives back what forward had, exactly.
+template <>
+void attention_backward(const AttentionInputs<float>& in, const AttentionResults<float>& of,
                         const AttentionGradientsOf<float>& out, const AttentionTask& task, float* workspace) {
-  HWY_DYNAMIC_DISPATCH(attention_backward_f32)(dout, q, k, v, out, task, workspace);
+  HWY_DYNAMIC_DISPATCH(attention_backward_f32)(in, of.dout, out, task, workspace);
 }
-void attention_backward(const Bf16* dout, const Bf16* q, const Bf16* k, const Bf16* v,
+template <>
+void attention_backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of,
                         const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
-  HWY_DYNAMIC_DISPATCH(attention_backward_bf16)(dout, q, k, v, out, task, workspace);
+  if constexpr (bf16_pairs::kCompiled) {
+    if (by_pairs()) return bf16_pairs::backward(in, of, out, task, workspace);
+  }
+  HWY_DYNAMIC_DISPATCH(attention_backward_bf16)(in, of.dout, out, task, workspace);
 }
 
 }  // namespace lathe::kernels

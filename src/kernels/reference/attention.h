@@ -8,9 +8,10 @@
 
 namespace lathe::kernels::reference {
 
-/// Probabilities of query i of head h over the keys it sees.
+/// Probabilities of query i of head h over the keys it sees. @param lse log Σ e^score
 template <typename T>
-std::vector<double> attention_row(const T* q, const T* k, const AttentionTask& task, int64_t i, int64_t h) {
+std::vector<double> attention_row(const T* q, const T* k, const AttentionTask& task, int64_t i, int64_t h,
+                                  double* lse = nullptr) {
   std::vector<double> p(static_cast<size_t>(task.num_keys - task.num_queries + i + 1));
   double sum = 0, highest = -INFINITY;
   for (size_t j = 0; j < p.size(); ++j) {
@@ -23,27 +24,30 @@ std::vector<double> attention_row(const T* q, const T* k, const AttentionTask& t
   }
   for (double& one : p) sum += one = std::exp(one - highest);
   for (double& one : p) one /= sum;
+  if (lse != nullptr) *lse = highest + std::log(sum);
   return p;
 }
 
 /// As kernels::attention.
 template <typename T>
-void attention(const T* q, const T* k, const T* v, T* out, const AttentionTask& task) {
+void attention(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTask& task) {
   for (int64_t h = 0; h < task.group; ++h) {
     for (int64_t i = 0; i < task.num_queries; ++i) {
-      const std::vector<double> p = attention_row(q, k, task, i, h);
+      double log_sum = 0;
+      const std::vector<double> p = attention_row(in.q, in.k, task, i, h, &log_sum);
+      lse[i * (task.q_stride / task.head_dim) + h] = static_cast<float>(log_sum);
       for (int64_t d = 0; d < task.head_dim; ++d) {
         double sum = 0;
-        for (size_t j = 0; j < p.size(); ++j) sum += p[j] * wide(v[static_cast<int64_t>(j) * task.kv_stride + d]);
+        for (size_t j = 0; j < p.size(); ++j) sum += p[j] * wide(in.v[static_cast<int64_t>(j) * task.kv_stride + d]);
         out[i * task.q_stride + h * task.head_dim + d] = narrow<T>(sum);
       }
     }
   }
 }
 
-/// As kernels::attention_backward.
+/// As kernels::attention_backward; reads nothing that forward left.
 template <typename T>
-void attention_backward(const T* dout, const T* q, const T* k, const T* v, const AttentionGradientsOf<T>& out,
+void attention_backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradientsOf<T>& out,
                         const AttentionTask& task) {
   const int64_t dim = task.head_dim;
   const double scale = 1 / std::sqrt(static_cast<double>(dim));
@@ -51,13 +55,13 @@ void attention_backward(const T* dout, const T* q, const T* k, const T* v, const
   for (int64_t h = 0; h < task.group; ++h) {
     for (int64_t i = 0; i < task.num_queries; ++i) {
       const int64_t at = i * task.q_stride + h * dim;
-      const std::vector<double> p = attention_row(q, k, task, i, h);
+      const std::vector<double> p = attention_row(in.q, in.k, task, i, h);
       std::vector<double> dp(p.size()), dq(static_cast<size_t>(dim));
       double along = 0;
       for (size_t j = 0; j < p.size(); ++j) {
         for (int64_t d = 0; d < dim; ++d) {
           const auto element = static_cast<size_t>(static_cast<int64_t>(j) * dim + d);
-          dp[j] += wide(dout[at + d]) * wide(v[static_cast<int64_t>(j) * task.kv_stride + d]);
+          dp[j] += wide(dout[at + d]) * wide(in.v[static_cast<int64_t>(j) * task.kv_stride + d]);
           dv[element] += p[j] * wide(dout[at + d]);
         }
         along += p[j] * dp[j];
@@ -65,8 +69,8 @@ void attention_backward(const T* dout, const T* q, const T* k, const T* v, const
       for (size_t j = 0; j < p.size(); ++j) {
         const double ds = p[j] * (dp[j] - along) * scale;
         for (int64_t d = 0; d < dim; ++d) {
-          dq[static_cast<size_t>(d)] += ds * wide(k[static_cast<int64_t>(j) * task.kv_stride + d]);
-          dk[static_cast<size_t>(static_cast<int64_t>(j) * dim + d)] += ds * wide(q[at + d]);
+          dq[static_cast<size_t>(d)] += ds * wide(in.k[static_cast<int64_t>(j) * task.kv_stride + d]);
+          dk[static_cast<size_t>(static_cast<int64_t>(j) * dim + d)] += ds * wide(in.q[at + d]);
         }
       }
       for (int64_t d = 0; d < dim; ++d) out.dq[at + d] = narrow<T>(dq[static_cast<size_t>(d)]);

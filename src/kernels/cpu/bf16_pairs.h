@@ -1,0 +1,170 @@
+#pragma once
+// Products of bf16 matrices by vdpbf16ps, and the layouts they read. A pair of neighbours along the depth of a product
+// is one 32-bit element here: C[r, n] += A[r, p]₀ B[p, n]₀ + A[r, p]₁ B[p, n]₁.
+//
+// A is read element by element, from any strides. B lies in panels of at most 64 columns, so that one panel stays in
+// the first cache and its rows follow one another. Include from files that are compiled for all processors: everything
+// here carries its own instruction set, and is called only where `supported()`.
+#include <hwy/base.h>
+
+#include <algorithm>
+#include <cstdint>
+
+// GCC 12 takes the undefined registers inside its own intrinsics for a mistake (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
+
+#include "kernels/bf16.h"
+
+// Of AVX-512 only what every processor with AVX512_BF16 has.
+#define LATHE_BF16_PAIRS_BEGIN HWY_PUSH_ATTRIBUTES("avx,avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
+#define LATHE_BF16_PAIRS_END HWY_POP_ATTRIBUTES
+
+namespace lathe::kernels::bf16_pairs {
+constexpr int64_t kLanes = 16;    // fp32, or pairs, of a vector
+constexpr int64_t kPanel = 64;    // columns of a panel
+constexpr int64_t kTileRows = 6;  // with 4 vectors of columns: 24 sums, 4 columns, 1 element
+
+constexpr int64_t rounded_up(int64_t count, int64_t unit) {
+  return (count + unit - 1) / unit * unit;
+}
+}  // namespace lathe::kernels::bf16_pairs
+
+LATHE_BF16_PAIRS_BEGIN
+namespace lathe::kernels::bf16_pairs {
+
+/// Row r, pair p at data[r · row + p · pair].
+struct Pairs {
+  const uint32_t* data;
+  int64_t row, pair;
+};
+
+template <int kRows, int kVectors>
+using Sums = __m512[kRows][kVectors];
+
+/// sums += A B over `depth` pairs. Rows of B are kVectors wide and follow one another.
+template <int kRows, int kVectors>
+HWY_INLINE void multiply(Pairs a, const uint32_t* b, int64_t depth, Sums<kRows, kVectors>& sums) {
+  for (int64_t p = 0; p < depth; ++p) {
+    __m512bh columns[kVectors];
+    for (int n = 0; n < kVectors; ++n) {
+      columns[n] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + (p * kVectors + n) * kLanes));
+    }
+    for (int r = 0; r < kRows; ++r) {
+      const auto element =
+          reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(a.data[r * a.row + p * a.pair])));
+      for (int n = 0; n < kVectors; ++n) sums[r][n] = _mm512_dpbf16_ps(sums[r][n], element, columns[n]);
+    }
+  }
+}
+
+/// C = factor[r] · C + A B for one tile.
+template <int kRows, int kVectors>
+HWY_INLINE void add_tile(Pairs a, const uint32_t* b, int64_t depth, float* c, int64_t c_row, const float* factors) {
+  Sums<kRows, kVectors> sums;
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) {
+      sums[r][n] = _mm512_loadu_ps(c + r * c_row + n * kLanes);
+      if (factors != nullptr) sums[r][n] = _mm512_mul_ps(sums[r][n], _mm512_set1_ps(factors[r]));
+    }
+  }
+  multiply<kRows, kVectors>(a, b, depth, sums);
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) _mm512_storeu_ps(c + r * c_row + n * kLanes, sums[r][n]);
+  }
+}
+
+/// kRows rows of C (+)= A B, all `width` columns (a multiple of a vector). The panels of B are `panel_rows` pairs long.
+template <int kRows>
+HWY_INLINE void add_product(Pairs a, const uint32_t* b, int64_t panel_rows, int64_t first, int64_t depth, float* c,
+                            int64_t width, const float* factors = nullptr) {
+  for (int64_t n = 0; n < width; n += kPanel) {
+    const uint32_t* panel = b + n * panel_rows;
+    switch (std::min(width - n, kPanel) / kLanes) {
+      case 4:
+        add_tile<kRows, 4>(a, panel + first * 4 * kLanes, depth, c + n, width, factors);
+        break;
+      case 3:
+        add_tile<kRows, 3>(a, panel + first * 3 * kLanes, depth, c + n, width, factors);
+        break;
+      case 2:
+        add_tile<kRows, 2>(a, panel + first * 2 * kLanes, depth, c + n, width, factors);
+        break;
+      default:
+        add_tile<kRows, 1>(a, panel + first * 1 * kLanes, depth, c + n, width, factors);
+    }
+  }
+}
+
+/// Up to 32 bf16 of a row that ends after `left`; zero behind it.
+HWY_INLINE __m512i load_row(const Bf16* from, int64_t left) {
+  if (left >= 2 * kLanes) return _mm512_loadu_si512(from);
+  return _mm512_maskz_loadu_epi16(left <= 0 ? 0U : (1U << left) - 1U, from);
+}
+
+/// Transposes 16 × 16 elements: at each step rows and lanes exchange one bit of their numbers.
+HWY_INLINE void transpose(__m512i (&rows)[kLanes]) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (int step = 1; step < kLanes; step *= 2) {
+    const __m512i bit = _mm512_set1_epi32(step);
+    const __mmask16 upper = _mm512_test_epi32_mask(lane, bit);
+    const __m512i second = _mm512_set1_epi32(static_cast<int>(kLanes));
+    const __m512i low = _mm512_mask_add_epi32(lane, upper, _mm512_sub_epi32(lane, bit), second);
+    const __m512i high = _mm512_mask_add_epi32(_mm512_add_epi32(lane, bit), upper, lane, second);
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & step) != 0) continue;
+      const __m512i a = rows[i], b = rows[i + step];
+      rows[i] = _mm512_permutex2var_epi32(a, low, b);
+      rows[i + step] = _mm512_permutex2var_epi32(a, high, b);
+    }
+  }
+}
+
+/// A panel whose columns are 64 tokens and whose depth is the head's, [width/2][64]; tokens beyond `count` are zero.
+inline void pack_transposed(const Bf16* from, int64_t stride, int64_t count, int64_t dim, uint32_t* to) {
+  const int64_t pairs = rounded_up(dim, kLanes) / 2;
+  for (int64_t token = 0; token < kPanel; token += kLanes) {
+    for (int64_t first = 0; first < pairs; first += kLanes) {
+      __m512i rows[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const bool here = token + i < count;
+        rows[i] = here ? load_row(from + (token + i) * stride + 2 * first, dim - 2 * first) : _mm512_setzero_si512();
+      }
+      transpose(rows);
+      for (int64_t p = 0; p < std::min(kLanes, pairs - first); ++p) {
+        _mm512_storeu_si512(to + (first + p) * kPanel + token, rows[p]);
+      }
+    }
+  }
+}
+
+/// Panels whose columns are the head's dimensions and whose depth is `rows` tokens (even), [rows/2][<= 64] each; tokens
+/// beyond `count` are zero.
+inline void pack_paired(const Bf16* from, int64_t stride, int64_t count, int64_t dim, int64_t rows, uint32_t* to) {
+  const int64_t width = rounded_up(dim, kLanes);
+  const auto half = [&](int64_t token, int64_t d) {
+    const __mmask16 mask = static_cast<__mmask16>((1U << std::min(kLanes, dim - d)) - 1U);
+    const __m256i bits =
+        token < count ? _mm256_maskz_loadu_epi16(mask, from + token * stride + d) : _mm256_setzero_si256();
+    return _mm512_cvtepu16_epi32(bits);
+  };
+  for (int64_t n = 0; n < width; n += kPanel) {
+    const int64_t columns = std::min(kPanel, width - n);
+    for (int64_t p = 0; p < rows / 2; ++p) {
+      for (int64_t d = 0; d < columns; d += kLanes) {
+        const __m512i pair = _mm512_or_si512(half(2 * p, n + d), _mm512_slli_epi32(half(2 * p + 1, n + d), 16));
+        _mm512_storeu_si512(to + n * (rows / 2) + p * columns + d, pair);
+      }
+    }
+  }
+}
+
+}  // namespace lathe::kernels::bf16_pairs
+LATHE_BF16_PAIRS_END
