@@ -167,9 +167,14 @@ FieldGroup precision_fields() {
                     "compute in fp16; on a CPU bf16 takes its place, and that is said; fp32: bf16 and fp16 both false"),
               Field("strict_precision", &T::strict_precision, "fp16 means fp16 on a CPU too"),
               Field("gradient_checkpointing", &T::gradient_checkpointing,
-                    "keep only each layer's input and compute the rest again in backward")
+                    "keep less from forward to backward and compute it again: memory for time")
                   .also({"activation_checkpointing"})
                   .null_is(0),
+              Field("gradient_checkpointing_scope", &T::gradient_checkpointing_scope,
+                    "what gradient_checkpointing computes again: all but each layer's input, the MLP's gate and up "
+                    "(most of what a layer keeps), or q, k, v and the attention")
+                  .one_of({"layer", "mlp", "attention"})
+                  .idle("gradient_checkpointing is false", [](const T& args) { return !args.gradient_checkpointing; }),
           }};
 }
 

@@ -15,7 +15,7 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kLossChunkTokens = 256;      // ModelOptions::loss_chunk_tokens
+constexpr int64_t kLossChunkTokens = 320;      // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
 constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
 constexpr int64_t kBlockRows = 96;             // kernels/cpu/attention_bf16_block.h
 constexpr int64_t kPieceQueries = 480;         // ops/attention.cpp
@@ -25,7 +25,8 @@ constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights:
 /// Counts of one run in elements, so that the formulas below read like the layer they describe.
 struct Work {
   const ModelShape& shape;
-  bool adapter = false, dropout = false, checkpointing = false, norms = false;
+  bool adapter = false, dropout = false, norms = false;
+  std::string recomputed;  // gradient_checkpointing_scope; "": nothing
   int64_t e = 4, t = 0, n = 0, longest = 0;
   int64_t h = 0, q = 0, k = 0, i = 0, v = 0;
   int64_t r = 0;              // rank, 0 without adapters
@@ -36,7 +37,7 @@ Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadS
   Work w{.shape = shape};
   w.adapter = args.use_lora;
   w.dropout = args.use_lora && args.lora_dropout > 0;
-  w.checkpointing = args.gradient_checkpointing;
+  w.recomputed = args.gradient_checkpointing ? args.gradient_checkpointing_scope : "";
   w.norms = shape.qk_norm;
   w.e = size_bytes(compute);
   w.t = load.tokens, w.n = load.targets, w.longest = load.longest_row;
@@ -59,6 +60,14 @@ int64_t num_threads() {
 /// Everything that a layer keeps from forward to backward, apart from its input.
 int64_t layer_inside(const Work& w) {
   return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r) + 4 * w.t * w.shape.num_heads;
+}
+/// The part of it that backward works out again.
+int64_t layer_recomputed(const Work& w) {
+  if (w.recomputed == "layer") return layer_inside(w);
+  const int64_t adapters = w.adapted_sites == 7 ? w.r : 0;  // of fewer, it is not said which
+  if (w.recomputed == "mlp") return w.e * w.t * (2 * w.i + 2 * adapters);
+  if (w.recomputed == "attention") return w.e * w.t * (2 * w.q + 2 * w.k + 3 * adapters) + 4 * w.t * w.shape.num_heads;
+  return 0;
 }
 int64_t layer_input(const Work& w) {
   return w.e * w.t * w.h;
@@ -114,7 +123,7 @@ int64_t forward_scratch(const Work& w) {
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
-  const int64_t mlp = w.e * w.t * 5 * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
+  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
   const int64_t attention = heads + std::max(attention_scratch(w, true), norm);
@@ -138,9 +147,9 @@ int64_t embedding_scratch(const Work& w) {
 int64_t step_scratch(const Work& w) {
   int64_t backward = backward_scratch(w);
   int64_t forward = forward_scratch(w);
-  if (w.checkpointing) {
-    forward += layer_inside(w);
-    backward = layer_inside(w) + std::max(backward, forward_scratch(w) + layer_input(w));
+  if (const int64_t again = layer_recomputed(w); again > 0) {
+    forward += again;
+    backward = again + std::max(backward, forward_scratch(w) + layer_input(w));
   }
   return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10;
 }
@@ -193,7 +202,7 @@ MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, c
   const Work w = work_of(shape, args, load, compute);
   MemoryPlan plan;
   add_weights(plan, shape, args, compute, trainable);
-  const int64_t kept = shape.num_layers * (layer_input(w) + (w.checkpointing ? 0 : layer_inside(w)));
+  const int64_t kept = shape.num_layers * (layer_input(w) + layer_inside(w) - layer_recomputed(w));
   plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + 4 * w.t * shape.head_dim});
   plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step_scratch(w)});
   for (const PlanTerm& term : plan.terms) plan.bytes[static_cast<size_t>(term.memory_class)] += term.bytes;
@@ -234,16 +243,19 @@ void require_memory(const ModelShape& shape, const TrainingArguments& args, cons
   TrainingArguments changed = args;
   LoadShape smaller = load;
   std::string remedy;
-  for (const bool checkpointing : {args.gradient_checkpointing, true}) {
-    changed.gradient_checkpointing = checkpointing;
+  for (const char* scope : {"", "mlp", "layer"}) {
+    if (*scope != 0) changed.gradient_checkpointing = true, changed.gradient_checkpointing_scope = scope;
     for (int64_t batch = args.per_device_train_batch_size; batch >= 1 && remedy.empty(); batch /= 2) {
       const int64_t parts = args.per_device_train_batch_size / batch;
       smaller.tokens = std::max(load.longest_row, load.tokens / parts);
       smaller.targets = std::min(load.targets, smaller.tokens);
       if (const int64_t bytes = needs(changed, smaller); bytes <= available_bytes) {
-        remedy = fmt::format("per_device_train_batch_size {} with gradient_accumulation_steps {}{} takes {}", batch,
-                             args.gradient_accumulation_steps * parts,
-                             checkpointing ? " and gradient_checkpointing true" : "", format_bytes(bytes));
+        remedy = fmt::format(
+            "per_device_train_batch_size {} with gradient_accumulation_steps {}{} takes {}", batch,
+            args.gradient_accumulation_steps * parts,
+            *scope == 0 ? ""
+                        : fmt::format(", gradient_checkpointing true and gradient_checkpointing_scope \"{}\"", scope),
+            format_bytes(bytes));
       }
     }
   }

@@ -70,6 +70,7 @@ struct TrainingArguments {
   bool fp16 = true;
   bool strict_precision = false;
   bool gradient_checkpointing = false;
+  std::string gradient_checkpointing_scope = "layer";
 
   // Logging, evaluation, saving
   std::string output_dir = "./output_qwen";

@@ -56,8 +56,10 @@ bool any_part_wanted(const GradientSink& gradients, BlockId block) {
 
 struct Kept final : SavedActivations {
   std::vector<LayerSaved> layers;
-  at::Tensor dhidden;  // [T,H]: the gradient at the last layer's output, already known from the head
+  at::Tensor
+      dhidden;  // [N,H] of the head's tokens: the gradient at the last layer's output, already known from the head
   ops::RotaryTable rotary;
+  HeadTokens head_tokens;
   int64_t lowest = 0;  // first layer that takes part in backward; -1: the embedding trains too
 };
 
@@ -133,22 +135,26 @@ double CausalLM::forward(const Batch& batch, WeightSource& weights, GradientSink
   pass.gradients = gradients;
   pass.last_micro_batch = last_micro_batch;
   pass.dropout = dropout;
+  const HeadTokens outputs = head_tokens(batch);
+  pass.head_tokens = &outputs;
   at::Tensor hidden = impl_->embed(batch.input_ids, weights);
   if (gradients == nullptr) {
     hidden = impl_->run_layers(std::move(hidden), weights, pass, nullptr, 0);
     const Acquired head(weights, BlockId::head());
-    return Head(*head, pass).evaluate(hidden, batch.targets);
+    return Head(*head, pass).evaluate(hidden, outputs.targets);
   }
   Kept& keep = kept(saved);
   keep = {};
   keep.lowest = impl_->lowest_trained(*gradients);
   keep.rotary = pass.rotary;
+  keep.head_tokens = outputs;
   keep.layers.resize(static_cast<size_t>(impl_->shape.num_layers));
   hidden = impl_->run_layers(std::move(hidden), weights, pass, &keep.layers, keep.lowest);
   const Acquired head(weights, BlockId::head());
   const bool want_dhidden = keep.lowest < impl_->shape.num_layers;
   const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "head, forward and backward");
-  return Head(*head, pass).forward_backward(hidden, batch.targets, loss_scale, want_dhidden ? &keep.dhidden : nullptr);
+  return Head(*head, pass)
+      .forward_backward(hidden, outputs.targets, loss_scale, want_dhidden ? &keep.dhidden : nullptr);
 }
 
 void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink& gradients, SavedActivations& saved,
@@ -161,7 +167,8 @@ void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink&
                          .rows = rows_of(batch),
                          .dropout = dropout,
                          .gradients = &gradients,
-                         .last_micro_batch = last_micro_batch};
+                         .last_micro_batch = last_micro_batch,
+                         .head_tokens = &keep.head_tokens};
   at::Tensor dhidden = std::move(keep.dhidden);
   for (int64_t layer = impl_->shape.num_layers - 1; layer >= std::max<int64_t>(keep.lowest, 0); --layer) {
     if (layer > std::max<int64_t>(keep.lowest, 0)) weights.prefetch(BlockId::decoder(layer - 1));

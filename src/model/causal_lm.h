@@ -21,11 +21,19 @@ struct LoraSettings {
   double scale = 0, dropout = 0;
 };
 
+/// What backward works out again instead of forward keeping it.
+enum class Recompute : uint8_t {
+  kNothing,    ///< but norms, SwiGLU and probabilities, which cost next to nothing
+  kAttention,  ///< q, k, v and the attention
+  kMlp,        ///< gate and up: most of what a layer keeps
+  kLayer       ///< all but each layer's input
+};
+
 struct ModelOptions {
   at::ScalarType compute_dtype;  ///< kFloat or kBFloat16
   LoraSettings lora;
-  bool gradient_checkpointing = false;  ///< keep only each layer's input, recompute the rest in backward
-  int64_t loss_chunk_tokens = 256;      ///< rows of logits alive at once
+  Recompute recompute = Recompute::kNothing;
+  int64_t loss_chunk_tokens = 256;      ///< rows of logits alive at once, or up to a quarter more
   double label_smoothing = 0;
 };
 

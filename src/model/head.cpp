@@ -12,6 +12,15 @@
 
 namespace lathe {
 
+namespace {
+
+/// Rows of the next chunk. A rest of a few rows would read the whole matrix for little: it joins the chunk before it.
+int64_t next_chunk(int64_t left, int64_t chunk) {
+  return left <= chunk + chunk / 4 ? left : chunk;
+}
+
+}  // namespace
+
 Head::Supervised Head::supervised(const std::vector<int32_t>& targets) const {
   const auto count = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnoreLabel; });
   Supervised chosen{at::empty({count}, at::dtype(at::kLong)), at::empty({count}, at::dtype(at::kLong))};
@@ -42,8 +51,8 @@ double Head::evaluate(const at::Tensor& hidden, const std::vector<int32_t>& targ
   const at::Tensor normed = ops::rms_norm(hidden.index_select(0, chosen.positions), view_.get(Site::kFinalNorm),
                                           pass_.shape.rms_norm_eps, nullptr);
   double loss = 0;
-  for (int64_t begin = 0; begin < count; begin += chunk) {
-    const int64_t n = std::min(chunk, count - begin);
+  for (int64_t begin = 0, n = 0; begin < count; begin += n) {
+    n = next_chunk(count - begin, chunk);
     at::Tensor logits = ops::linear(normed.narrow(0, begin, n), view_.get(Site::kLmHead), {});
     loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, std::nullopt);
   }
@@ -65,8 +74,8 @@ double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_
   // Chunks add up in fp32: in bf16 a long batch's later chunks would be lost.
   at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), at::dtype(at::kFloat)) : at::Tensor();
   double loss = 0;
-  for (int64_t begin = 0; begin < count; begin += chunk) {
-    const int64_t n = std::min(chunk, count - begin);
+  for (int64_t begin = 0, n = 0; begin < count; begin += n) {
+    n = next_chunk(count - begin, chunk);
     const at::Tensor rows = normed.narrow(0, begin, n);
     at::Tensor logits = ops::linear(rows, matrix, {});
     loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, loss_scale);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/causal_lm.h"
+#include "model/head_tokens.h"
 #include "ops/attention.h"
 #include "ops/dropout.h"
 #include "ops/rotary.h"
@@ -22,7 +23,8 @@ struct PassContext {
   DropoutKey dropout;
   GradientSink* gradients = nullptr;  ///< null: nothing is kept for backward
   bool last_micro_batch = true;
-  KeyValueCache* cache = nullptr;  ///< generation: earlier keys and values
+  KeyValueCache* cache = nullptr;           ///< generation: earlier keys and values
+  const HeadTokens* head_tokens = nullptr;  ///< what the last layer works out; null: its output for all tokens
 };
 
 /// Lives for one forward or backward of its layer: the adapter is rounded to the compute type once, on construction.

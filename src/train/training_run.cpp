@@ -210,7 +210,12 @@ void TrainingRun::Impl::load_model() {
                                              : load_model_weights(model_directory, shape, loaded);
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype};
-  options.gradient_checkpointing = args.gradient_checkpointing;
+  if (args.gradient_checkpointing) {
+    const std::string& scope = args.gradient_checkpointing_scope;
+    options.recompute = scope == "attention" ? Recompute::kAttention
+                        : scope == "mlp"     ? Recompute::kMlp
+                                             : Recompute::kLayer;
+  }
   options.label_smoothing = args.label_smoothing_factor;
   std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
   std::optional<LoraConfig> lora;

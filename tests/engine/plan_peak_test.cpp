@@ -16,7 +16,8 @@ namespace {
 
 struct Case {
   const char* name;
-  bool lora, bf16, checkpointing;
+  bool lora, bf16;
+  const char* recomputed;
   double dropout;
   int64_t vocabulary, rows, length;
 };
@@ -35,7 +36,9 @@ ModelShape shape_of(const Case& c) {
 
 TrainingArguments arguments_of(const Case& c) {
   TrainingArguments args;
-  args.use_lora = c.lora, args.bf16 = c.bf16, args.fp16 = false, args.gradient_checkpointing = c.checkpointing;
+  args.use_lora = c.lora, args.bf16 = c.bf16, args.fp16 = false;
+  args.gradient_checkpointing = *c.recomputed != 0;
+  if (args.gradient_checkpointing) args.gradient_checkpointing_scope = c.recomputed;
   args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
   args.init_from_scratch = true;
   return args;
@@ -82,7 +85,12 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   }
   ParameterStore store(shape, std::move(weights), trainable);
   AdamW optimizer(store.parameters(), {});
-  ModelOptions options{.compute_dtype = dtype, .gradient_checkpointing = c.checkpointing};
+  const std::string recomputed = c.recomputed;
+  ModelOptions options{.compute_dtype = dtype,
+                       .recompute = recomputed == "layer"       ? Recompute::kLayer
+                                    : recomputed == "mlp"       ? Recompute::kMlp
+                                    : recomputed == "attention" ? Recompute::kAttention
+                                                                : Recompute::kNothing};
   if (c.lora) options.lora = {.r = args.lora_r, .scale = 2, .dropout = c.dropout};
   CausalLM model(shape, options);
   const Batch batch = batch_of(c);
@@ -112,14 +120,17 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, PlanPeak,
-                         ::testing::Values(Case{"lora_fp32", true, false, false, 0, 1500, 2, 160},
-                                           Case{"lora_bf16", true, true, false, 0, 1500, 2, 160},
-                                           Case{"lora_bf16_dropout", true, true, false, 0.1, 1500, 2, 160},
-                                           Case{"lora_bf16_checkpointing", true, true, true, 0.1, 1500, 2, 160},
-                                           Case{"lora_fp32_long_row", true, false, false, 0, 500, 1, 640},
-                                           Case{"lora_bf16_vocabulary", true, true, true, 0, 8000, 2, 100},
-                                           Case{"full_fp32", false, false, false, 0, 1500, 2, 100},
-                                           Case{"full_bf16", false, true, false, 0, 1500, 2, 100}),
+                         ::testing::Values(Case{"lora_fp32", true, false, "", 0, 1500, 2, 160},
+                                           Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
+                                           Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
+                                           Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
+                                           Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},
+                                           Case{"lora_bf16_attention_again", true, true, "attention", 0.1, 1500, 2,
+                                                160},
+                                           Case{"lora_fp32_long_row", true, false, "", 0, 500, 1, 640},
+                                           Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
+                                           Case{"full_fp32", false, false, "", 0, 1500, 2, 100},
+                                           Case{"full_bf16", false, true, "", 0, 1500, 2, 100}),
                          [](const auto& one) { return one.param.name; });
 
 }  // namespace

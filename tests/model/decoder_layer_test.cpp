@@ -23,8 +23,8 @@ INSTANTIATE_TEST_SUITE_P(Stored, Layers, ::testing::ValuesIn(kModels));
 TEST_P(Layers, RecomputationGivesTheSameBits) {
   const Oracle oracle(GetParam());
   const TensorMap weights = oracle.weights(), adapter = oracle.adapter();
-  TensorMap gradients[2];
-  for (const bool checkpointing : {false, true}) {
+  std::vector<TensorMap> gradients;
+  for (const Recompute recompute : {Recompute::kNothing, Recompute::kAttention, Recompute::kMlp, Recompute::kLayer}) {
     MapStore store(oracle.shape);
     store.add(weights);
     store.add(adapter);
@@ -32,13 +32,15 @@ TEST_P(Layers, RecomputationGivesTheSameBits) {
     store.train(adapter);
     ModelOptions options = lora_options();
     options.lora.dropout = 0.3;
-    options.gradient_checkpointing = checkpointing;
+    options.recompute = recompute;
     CausalLM model(oracle.shape, options);
     (void)step(model, store, testing::lay_out(oracle.rows), {.seed = 3, .step = 5, .micro_batch = 1, .enabled = true});
-    gradients[checkpointing] = store.gradients;
+    gradients.push_back(store.gradients);
   }
-  ASSERT_EQ(gradients[0].size(), gradients[1].size());
-  for (const auto& [id, gradient] : gradients[0]) EXPECT_TRUE(at::equal(gradient, gradients[1].at(id))) << hf_name(id);
+  for (const TensorMap& again : gradients) {
+    ASSERT_EQ(gradients[0].size(), again.size());
+    for (const auto& [id, gradient] : gradients[0]) EXPECT_TRUE(at::equal(gradient, again.at(id))) << hf_name(id);
+  }
 }
 
 TEST(DecoderLayerTest, OnlyWhatTrainsIsComputed) {
