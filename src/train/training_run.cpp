@@ -16,7 +16,7 @@
 #include "base/signals.h"
 #include "config/config_file.h"
 #include "config/plan.h"
-#include "data/row.h"
+#include "data/token_cache.h"
 #include "ops/cpu_allocator.h"
 #include "ops/profile.h"
 #include "train/callbacks.h"
@@ -45,13 +45,15 @@ EncodeOptions encode_options(const TrainingArguments& args, TemplateKind kind) {
   return options;
 }
 
-Dataset read_dataset(const TrainingArguments& args, const std::vector<std::string>& paths, const Tokenizer& tokenizer,
-                     TemplateKind kind) {
-  const RowsRead rows = read_rows(paths, args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError);
-  for (const auto& skipped : rows.skipped) {
-    log::warning("{}:{}: row skipped: {}", rows.files[static_cast<size_t>(skipped.file)], skipped.line, skipped.reason);
+/// From the cache where an earlier run left them there; says the rows that were skipped either way.
+Dataset read_rows_of(const TrainingArguments& args, const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                     TemplateKind kind, TokenCache& cache) {
+  const BadRowPolicy policy = args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError;
+  Dataset dataset = read_dataset(paths, policy, tokenizer, encode_options(args, kind), cache);
+  for (const SkippedRow& row : dataset.report.skipped) {
+    log::warning("{}:{}: row skipped: {}", row.file, row.line, row.reason);
   }
-  return encode_rows(rows, tokenizer, encode_options(args, kind));
+  return dataset;
 }
 
 struct Adapter {
@@ -155,9 +157,10 @@ void TrainingRun::Impl::read_data() {
   tokenizer = Tokenizer::load(model_directory);
   check_vocabulary(tokenizer->vocab_size(), shape, model_directory);
   template_kind = choose_template(args.template_name, tokenizer->chat_template());
-  train_rows = read_dataset(args, args.data_path, *tokenizer, template_kind);
+  TokenCache cache(TokenCache::default_folder(), args.overwrite_cache);
+  train_rows = read_rows_of(args, args.data_path, *tokenizer, template_kind, cache);
   if (!args.eval_data_path.empty()) {
-    eval_rows = read_dataset(args, args.eval_data_path, *tokenizer, template_kind);
+    eval_rows = read_rows_of(args, args.eval_data_path, *tokenizer, template_kind, cache);
   } else if (args.eval_split_ratio > 0) {
     eval_rows = split_off(train_rows, args.eval_split_ratio, args.seed);
   }
