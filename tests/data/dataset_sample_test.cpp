@@ -112,9 +112,9 @@ TEST(EncodeRow, TheLeastLengthIsTheOneBelowWhichNoTargetIsLeft) {
     options.truncation_side = side;
     const int64_t least = encode_row(row, "rows.jsonl", qwen(), options).least_max_length;
     options.max_seq_length = least;
-    EXPECT_GT(num_targets(encode_one(row, options)), 0);
+    EXPECT_GT(num_targets(encode_one(row, options).view()), 0);
     options.max_seq_length = least - 1;
-    EXPECT_EQ(num_targets(encode_one(row, options)), 0);
+    EXPECT_EQ(num_targets(encode_one(row, options).view()), 0);
   }
 }
 
