@@ -124,7 +124,7 @@ class Contest:
         return self.tools.work / "runs" / self.shape_name / self.workload.name / name
 
     def write_config(self, folder: pathlib.Path) -> pathlib.Path:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # with the tokens of the run before
         folder.mkdir(parents=True)
         config = self.workload.config(base_model(self.tools, self.shape_name), folder / "output", self.steps)
         (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")

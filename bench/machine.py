@@ -31,7 +31,8 @@ def threads() -> int:
 
 def run_child(command: list, folder: pathlib.Path) -> Finished:
     """Runs one process alone. Its output goes to files: a pipe that nobody empties would stop it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads()), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
+    # Tokens are kept where the next run does not find them: every run tokenises, as its rivals do.
+    environment = {**os.environ, "LATHE_CACHE_DIR": str(folder / "cache"), "OMP_NUM_THREADS": str(threads()), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
                    "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
     folder.mkdir(parents=True, exist_ok=True)
     out, err = folder / "stdout", folder / "stderr"

@@ -122,6 +122,10 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release_pages() const {
+  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   static std::atomic<uint64_t> counter{0};
   temporary_ = fmt::format("{}.tmp.{}.{}", path_, ::getpid(), counter++);
@@ -244,6 +248,10 @@ void commit_directory(const std::string& directory, const std::string& final_pat
 
 void sync_directory(const std::string& path) {
   sync_path(path, O_RDONLY | O_DIRECTORY);
+}
+
+void mark_as_used(const std::string& path) {
+  (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
 }
 
 bool file_exists(const std::string& path) {

@@ -23,6 +23,8 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Pages that were read so far no longer count as this process's memory; reading them again brings them back.
+  void release_pages() const;
 
  private:
   MappedFile(std::string path, const std::byte* data, size_t size);
@@ -76,6 +78,8 @@ void ensure_writable_directory(const std::string& path, const std::string& key);
 void commit_directory(const std::string& directory, const std::string& final_path);
 /// fsync of a folder, so that a rename in it lasts.
 void sync_directory(const std::string& path);
+/// Sets the file's time to now, where that is allowed.
+void mark_as_used(const std::string& path);
 [[nodiscard]] bool file_exists(const std::string& path);
 /// Removes a folder and all in it. @throws Error(kIo)
 void remove_directory(const std::string& path);

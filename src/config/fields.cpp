@@ -62,6 +62,8 @@ FieldGroup data_fields() {
               Field("on_bad_row", &T::on_bad_row,
                     "a row that cannot be read stops the run, or is skipped, counted and listed")
                   .one_of({"error", "skip"}),
+              Field("overwrite_cache", &T::overwrite_cache,
+                    "tokenise the rows again even when an earlier run left their tokens (docs/data.md)"),
               Field("show_sample", &T::show_sample, "show the first row as the model sees it"),
           }};
 }

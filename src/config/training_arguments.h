@@ -28,6 +28,7 @@ struct TrainingArguments {
   std::string truncation_side = "right";
   std::string overlong = "error_if_no_label";
   std::string on_bad_row = "error";
+  bool overwrite_cache = false;
   bool show_sample = true;
   bool profile = false;
 

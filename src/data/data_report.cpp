@@ -110,15 +110,15 @@ std::vector<std::string> notes_on_answers(const std::vector<Row>& rows, const En
   return notes;
 }
 
-std::vector<std::string> notes_on_skipped(const RowsRead& rows) {
+std::vector<std::string> notes_on_skipped(const std::vector<SkippedRow>& skipped) {
   constexpr size_t kShown = 20;
   std::vector<std::string> notes;
-  for (const RowsRead::Skipped& row : rows.skipped) {
+  for (const SkippedRow& row : skipped) {
     if (notes.size() == kShown) {
-      notes.push_back(fmt::format("{} more rows were skipped", rows.skipped.size() - kShown));
+      notes.push_back(fmt::format("{} more rows were skipped", skipped.size() - kShown));
       break;
     }
-    notes.push_back(fmt::format("skipped {}:{}: {}", rows.files[static_cast<size_t>(row.file)], row.line, row.reason));
+    notes.push_back(fmt::format("skipped {}:{}: {}", row.file, row.line, row.reason));
   }
   return notes;
 }
@@ -139,6 +139,7 @@ std::string describe(const DataReport& report) {
                   grouped(report.tokens), grouped(report.trained_tokens), percent(report.trained_tokens, report.tokens),
                   grouped(report.shortest), grouped(report.longest), grouped(report.median), grouped(report.p95));
   for (const std::string& note : report.notes) text += "\nnote: " + note;
+  for (const std::string& note : notes_on_skipped(report.skipped)) text += "\nnote: " + note;
   return text;
 }
 
@@ -150,7 +151,7 @@ std::string show_sample(const Sample& sample, const Tokenizer& tokenizer, bool c
     const bool trained = sample.labels[begin] != kIgnoreLabel;
     size_t end = begin;
     while (end < count && (sample.labels[end] != kIgnoreLabel) == trained) ++end;
-    const std::string piece = tokenizer.decode(std::span(sample.input_ids).subspan(begin, end - begin));
+    const std::string piece = tokenizer.decode(sample.input_ids.subspan(begin, end - begin));
     text += trained ? open + piece + close : piece;
     begin = end;
   }

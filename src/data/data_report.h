@@ -15,6 +15,6 @@ void measure_samples(const std::vector<Sample>& samples, DataReport& report);
 [[nodiscard]] std::vector<std::string> notes_on_answers(const std::vector<Row>& rows, const EncodeOptions& options);
 
 /// The rows that were skipped, each with file, line and reason; beyond twenty, how many more.
-[[nodiscard]] std::vector<std::string> notes_on_skipped(const RowsRead& rows);
+[[nodiscard]] std::vector<std::string> notes_on_skipped(const std::vector<SkippedRow>& skipped);
 
 }  // namespace lathe

@@ -52,7 +52,7 @@ std::vector<EncodedRow> encode_all(const RowsRead& rows, const Tokenizer& tokeni
 
 /// All its answers were cut away, though it had some.
 bool lost_all_labels(const EncodedRow& row) {
-  return row.overlong() && row.full_targets > 0 && num_targets(row.sample) == 0;
+  return row.overlong() && row.full_targets > 0 && num_targets(row.view()) == 0;
 }
 
 bool is_refused(const EncodedRow& row, OverlongPolicy policy) {
@@ -72,7 +72,7 @@ void check_overlong(const std::vector<EncodedRow>& encoded, const RowsRead& rows
     longest = std::max(longest, row.full_tokens);
   }
   if (first == nullptr) return;
-  const Where where{file_of(rows, first->sample.file), first->sample.line, {}};
+  const Where where{file_of(rows, first->file), first->line, {}};
   const std::string others = count > 1 ? fmt::format(" (and {} more rows like it)", count - 1) : "";
   if (options.overlong == OverlongPolicy::kError) {
     throw Error(ErrorKind::kData,
@@ -91,7 +91,8 @@ void check_overlong(const std::vector<EncodedRow>& encoded, const RowsRead& rows
 }
 
 void keep_samples(std::vector<EncodedRow>& encoded, const EncodeOptions& options, Dataset& dataset) {
-  dataset.samples.reserve(encoded.size());
+  std::vector<EncodedRow> kept;
+  kept.reserve(encoded.size());
   for (EncodedRow& row : encoded) {
     if (row.overlong() && options.overlong == OverlongPolicy::kDrop) {
       ++dataset.report.rows_dropped;
@@ -99,10 +100,11 @@ void keep_samples(std::vector<EncodedRow>& encoded, const EncodeOptions& options
     }
     if (row.overlong()) {
       ++dataset.report.rows_truncated;
-      dataset.report.tokens_cut += row.full_tokens - static_cast<int64_t>(row.sample.input_ids.size());
+      dataset.report.tokens_cut += row.full_tokens - static_cast<int64_t>(row.input_ids.size());
     }
-    dataset.samples.push_back(std::move(row.sample));
+    kept.push_back(std::move(row));
   }
+  lay_out(std::move(kept), dataset);
 }
 
 [[noreturn]] void nothing_to_train_on(const DataReport& report, const RowsRead& rows, const EncodeOptions& options) {
@@ -127,9 +129,10 @@ void keep_samples(std::vector<EncodedRow>& encoded, const EncodeOptions& options
 Dataset take(Dataset& dataset, const std::vector<char>& held_out) {
   Dataset taken;
   taken.fingerprint = dataset.fingerprint;
+  taken.storage = dataset.storage;
   std::vector<Sample> kept;
   for (size_t i = 0; i < dataset.samples.size(); ++i) {
-    (held_out[i] != 0 ? taken.samples : kept).push_back(std::move(dataset.samples[i]));
+    (held_out[i] != 0 ? taken.samples : kept).push_back(dataset.samples[i]);
   }
   dataset.samples = std::move(kept);
   return taken;
@@ -151,9 +154,9 @@ Dataset encode_rows(const RowsRead& rows, const Tokenizer& tokenizer, const Enco
   measure_samples(dataset.samples, report);
   if (report.trained_tokens == 0) nothing_to_train_on(report, rows, options);
   report.notes = rows.notes;
-  for (const auto& notes : {notes_on_answers(rows.rows, options), notes_on_skipped(rows)}) {
-    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
-  }
+  const std::vector<std::string> notes = notes_on_answers(rows.rows, options);
+  report.notes.insert(report.notes.end(), notes.begin(), notes.end());
+  report.skipped = rows.skipped;
   return dataset;
 }
 

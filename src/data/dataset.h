@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,10 @@ namespace lathe {
 
 inline constexpr int32_t kIgnoreLabel = -100;
 
+/// A view: the tokens lie in Dataset::storage.
 struct Sample {
-  std::vector<int32_t> input_ids;
-  std::vector<int32_t>
+  std::span<const int32_t> input_ids;
+  std::span<const int32_t>
       labels;  ///< same length; kIgnoreLabel where nothing is trained; labels[t] is the id at t, not shifted
   int32_t file = 0;
   int64_t line = 0;
@@ -46,12 +48,15 @@ struct DataReport {
   int64_t tokens = 0, trained_tokens = 0, tokens_cut = 0;
   int64_t shortest = 0, median = 0, p95 = 0, longest = 0;  ///< tokens a row
   std::vector<std::string> notes;  ///< sentences for the user (think blocks and template that disagree, …)
+  std::vector<SkippedRow> skipped;
 };
 
+/// Copies share the tokens.
 struct Dataset {
   std::vector<Sample> samples;
   DataReport report;
   std::string fingerprint;
+  std::shared_ptr<const void> storage;  ///< what the samples are views of: memory, or a mapped file (token_cache.h)
 };
 
 /// Each row's text is that of its template, its labels come from the turns themselves. The result does not depend on

@@ -67,22 +67,43 @@ EncodedRow encode_row(const Row& row, const std::string& file, const Tokenizer& 
   }
   if (encoded.ids.empty()) throw Error(ErrorKind::kData, "the row has no tokens", {file, row.line, {}});
   EncodedRow result;
-  Sample& sample = result.sample;
-  sample.file = row.file;
-  sample.line = row.line;
-  sample.labels = encoded.ids;
+  result.file = row.file;
+  result.line = row.line;
+  result.labels = encoded.ids;
   for (size_t i = 0; i < encoded.ids.size(); ++i) {
-    if (encoded.trained[i] == 0 && !options.train_on_prompt) sample.labels[i] = kIgnoreLabel;
+    if (encoded.trained[i] == 0 && !options.train_on_prompt) result.labels[i] = kIgnoreLabel;
   }
-  sample.input_ids = std::move(encoded.ids);
-  result.full_tokens = static_cast<int64_t>(sample.input_ids.size());
-  result.full_targets = num_targets(sample);
-  result.least_max_length = least_max_length(sample.labels, options.truncation_side);
+  result.input_ids = std::move(encoded.ids);
+  result.full_tokens = static_cast<int64_t>(result.input_ids.size());
+  result.full_targets = num_targets(result.view());
+  result.least_max_length = least_max_length(result.labels, options.truncation_side);
   if (result.full_tokens > options.max_seq_length) {
-    cut(sample.input_ids, static_cast<size_t>(options.max_seq_length), options.truncation_side);
-    cut(sample.labels, static_cast<size_t>(options.max_seq_length), options.truncation_side);
+    cut(result.input_ids, static_cast<size_t>(options.max_seq_length), options.truncation_side);
+    cut(result.labels, static_cast<size_t>(options.max_seq_length), options.truncation_side);
   }
   return result;
+}
+
+void lay_out(std::vector<EncodedRow> rows, Dataset& dataset) {
+  struct Tokens {
+    std::vector<int32_t> ids, labels;
+  };
+  size_t total = 0;
+  for (const EncodedRow& row : rows) total += row.input_ids.size();
+  const auto tokens = std::make_shared<Tokens>();
+  tokens->ids.reserve(total);  // so that no view moves
+  tokens->labels.reserve(total);
+  dataset.samples.clear();
+  dataset.samples.reserve(rows.size());
+  for (EncodedRow& each : rows) {
+    const EncodedRow row = std::move(each);  // its own memory goes at once
+    const size_t begin = tokens->ids.size(), length = row.input_ids.size();
+    tokens->ids.insert(tokens->ids.end(), row.input_ids.begin(), row.input_ids.end());
+    tokens->labels.insert(tokens->labels.end(), row.labels.begin(), row.labels.end());
+    dataset.samples.push_back(
+        {{tokens->ids.data() + begin, length}, {tokens->labels.data() + begin, length}, row.file, row.line});
+  }
+  dataset.storage = tokens;
 }
 
 }  // namespace lathe

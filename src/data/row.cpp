@@ -14,20 +14,13 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/signals.h"
+#include "data/data_files.h"
 #include "data/readers.h"
 #include "data/readers_format.h"
 #include "data/unicode.h"
 
 namespace lathe {
 namespace {
-
-void add_to_digest(Sha256& digest, std::string_view text) {
-  constexpr size_t kPiece = size_t{16} << 20;  // a stop request waits for no more than this
-  for (size_t at = 0; at < text.size(); at += kPiece) {
-    throw_if_stopped();
-    digest.update(text.substr(at, kPiece));
-  }
-}
 
 Row parse_row(const RawRow& raw, const std::string& file, KeyCounts& unread) {
   const size_t valid = unicode::valid_utf8_prefix(raw.text);
@@ -92,7 +85,7 @@ std::string note_of_unread(const KeyCounts& unread) {
 void read_file(const std::string& path, int32_t index, BadRowPolicy policy, RowsRead& read, KeyCounts& unread,
                Sha256& digest) {
   const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
-  add_to_digest(digest, file->text());
+  digest_text(digest, file->text());
   for (const RawRow& raw : split_rows(file->text(), path)) {
     throw_if_stopped();
     try {
@@ -102,7 +95,7 @@ void read_file(const std::string& path, int32_t index, BadRowPolicy policy, Rows
       read.rows.push_back(std::move(row));
     } catch (const Error& error) {
       if (policy == BadRowPolicy::kError || error.kind() != ErrorKind::kData) throw;
-      read.skipped.push_back({index, raw.line, reason(error)});
+      read.skipped.push_back({path, raw.line, reason(error)});
     }
   }
 }
@@ -121,8 +114,8 @@ RowsRead read_rows(const std::vector<std::string>& paths, BadRowPolicy policy) {
     Where where{paths.empty() ? std::string() : paths.front(), 0, {}};
     if (read.skipped.empty())
       throw Error(ErrorKind::kData, "there are no rows", where, "give a file with at least one");
-    const RowsRead::Skipped& first = read.skipped.front();
-    where = {read.files[static_cast<size_t>(first.file)], first.line, {}};
+    const SkippedRow& first = read.skipped.front();
+    where = {first.file, first.line, {}};
     throw Error(ErrorKind::kData,
                 fmt::format("none of the {} rows is usable; the first: {}", read.skipped.size(), first.reason), where,
                 "docs/data.md lists the formats");

@@ -19,18 +19,20 @@ struct Row {
 
 enum class BadRowPolicy { kError, kSkip };
 
+/// A bad row that was left out.
+struct SkippedRow {
+  std::string file;
+  int64_t line;
+  std::string reason;
+};
+
 struct RowsRead {
   std::vector<std::string> files;
   std::vector<Row> rows;
-  struct Skipped {
-    int32_t file;
-    int64_t line;
-    std::string reason;
-  };
-  std::vector<Skipped> skipped;    ///< bad rows, with on_bad_row "skip"
-  int64_t duplicates = 0;          ///< rows equal to an earlier one (kept; only counted)
-  std::vector<std::string> notes;  ///< sentences for the user (keys that no format reads)
-  std::string fingerprint;         ///< SHA-256 of the files' bytes, in order
+  std::vector<SkippedRow> skipped;  ///< with on_bad_row "skip"
+  int64_t duplicates = 0;           ///< rows equal to an earlier one (kept; only counted)
+  std::vector<std::string> notes;   ///< sentences for the user (keys that no format reads)
+  std::string fingerprint;          ///< SHA-256 of the files' bytes, in order
 };
 
 /// Reads JSONL files (and .json arrays) in order. Formats: contract.md. Looks at stop requests as it goes.

@@ -8,8 +8,8 @@
 namespace lathe {
 
 UpdateQueue::UpdateQueue(const TrainLoader& loader, int64_t first, int64_t end, int64_t num_threads)
-    : loader_(loader), end_(end), claimed_(first), taken_(first) {
-  const int64_t threads = std::clamp<int64_t>(std::min(num_threads, end - first), 0, kMostThreads);
+    : loader_(loader), first_(first), end_(end), claimed_(first + 1), taken_(first) {
+  const int64_t threads = std::clamp<int64_t>(std::min(num_threads, end - claimed_), 0, kMostThreads);
   capacity_ = threads + 1;
   for (int64_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
@@ -28,13 +28,13 @@ std::vector<Batch> UpdateQueue::next() {
   LATHE_ASSERT(taken_ < end_);
   const int64_t index = taken_++;
   Made made;
-  if (threads_.empty()) {
+  if (threads_.empty() || index == first_) {  // asked for at once: a thread would have to wake up for it first
     made = make(index, lock);
   } else {
     made_.wait(lock, [&] { return ready_.contains(index); });
     made = std::move(ready_.extract(index).mapped());
-    room_.notify_one();
   }
+  room_.notify_one();
   if (made.error) std::rethrow_exception(made.error);
   return std::move(made.batches);
 }

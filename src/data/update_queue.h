@@ -19,7 +19,7 @@ class UpdateQueue {
   static constexpr int64_t kMostThreads = 16;
 
   /// Updates first … end-1. @param loader outlives the queue and serves nobody else meanwhile.  @param num_threads 0:
-  /// each update is made when it is asked for; more than kMostThreads count as that many.
+  /// each update is made when it is asked for, as the first always is; more than kMostThreads count as that many.
   UpdateQueue(const TrainLoader& loader, int64_t first, int64_t end, int64_t num_threads);
   ~UpdateQueue();
   UpdateQueue(const UpdateQueue&) = delete;
@@ -37,7 +37,7 @@ class UpdateQueue {
   [[nodiscard]] Made make(int64_t index, std::unique_lock<std::mutex>& lock) const;
 
   const TrainLoader& loader_;
-  const int64_t end_;
+  const int64_t first_, end_;
   int64_t claimed_, taken_;  ///< the next update that a thread begins, and the next that is handed out
   int64_t capacity_ = 0;
   bool stopping_ = false;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -16,7 +17,7 @@
 #include "base/signals.h"
 #include "config/config_file.h"
 #include "config/plan.h"
-#include "data/row.h"
+#include "data/token_cache.h"
 #include "ops/cpu_allocator.h"
 #include "ops/profile.h"
 #include "train/callbacks.h"
@@ -45,13 +46,15 @@ EncodeOptions encode_options(const TrainingArguments& args, TemplateKind kind) {
   return options;
 }
 
-Dataset read_dataset(const TrainingArguments& args, const std::vector<std::string>& paths, const Tokenizer& tokenizer,
-                     TemplateKind kind) {
-  const RowsRead rows = read_rows(paths, args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError);
-  for (const auto& skipped : rows.skipped) {
-    log::warning("{}:{}: row skipped: {}", rows.files[static_cast<size_t>(skipped.file)], skipped.line, skipped.reason);
+/// From the cache where an earlier run left them there; says the rows that were skipped either way.
+Dataset read_rows_of(const TrainingArguments& args, const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                     TemplateKind kind, TokenCache& cache) {
+  const BadRowPolicy policy = args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError;
+  Dataset dataset = read_dataset(paths, policy, tokenizer, encode_options(args, kind), cache);
+  for (const SkippedRow& row : dataset.report.skipped) {
+    log::warning("{}:{}: row skipped: {}", row.file, row.line, row.reason);
   }
-  return encode_rows(rows, tokenizer, encode_options(args, kind));
+  return dataset;
 }
 
 struct Adapter {
@@ -133,7 +136,7 @@ struct TrainingRun::Impl {
   std::unique_ptr<CausalLM> model;
   std::unique_ptr<ModelSaver> saver;
   std::unique_ptr<Trainer> trainer;
-  double machine_flops = 0;
+  std::future<std::optional<Adapter>> first_adapter;  ///< its values are serial draws: made while rows are read
 
   const Dataset* evaluation_rows() const {
     if (args.eval_strategy == "no" && !args.eval_on_start) return nullptr;
@@ -152,12 +155,15 @@ struct TrainingRun::Impl {
 
 void TrainingRun::Impl::read_data() {
   shape = read_model_shape(model_directory);
+  dtype = compute_dtype(args) == DType::kBF16 ? at::kBFloat16 : at::kFloat;
+  first_adapter = std::async(std::launch::async, [this] { return make_adapter(args, shape, dtype); });
   tokenizer = Tokenizer::load(model_directory);
   check_vocabulary(tokenizer->vocab_size(), shape, model_directory);
   template_kind = choose_template(args.template_name, tokenizer->chat_template());
-  train_rows = read_dataset(args, args.data_path, *tokenizer, template_kind);
+  TokenCache cache(TokenCache::default_folder(), args.overwrite_cache);
+  train_rows = read_rows_of(args, args.data_path, *tokenizer, template_kind, cache);
   if (!args.eval_data_path.empty()) {
-    eval_rows = read_dataset(args, args.eval_data_path, *tokenizer, template_kind);
+    eval_rows = read_rows_of(args, args.eval_data_path, *tokenizer, template_kind, cache);
   } else if (args.eval_split_ratio > 0) {
     eval_rows = split_off(train_rows, args.eval_split_ratio, args.seed);
   }
@@ -200,8 +206,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
 }
 
 void TrainingRun::Impl::load_model() {
-  dtype = compute_dtype(args) == DType::kBF16 ? at::kBFloat16 : at::kFloat;
-  std::optional<Adapter> adapter = make_adapter(args, shape, dtype);
+  std::optional<Adapter> adapter = first_adapter.get();
   adapter_only = adapter.has_value();
   check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
   // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
@@ -283,6 +288,8 @@ void TrainingRun::Impl::save_and_report() {
   if (trainer->stopped_by_signal() == 0) saver->save(args.output_dir, *store);
   const double tokens = static_cast<double>(trainer->totals().tokens);
   const double rows = std::max(1.0, static_cast<double>(trainer->totals().rows));
+  // Measured now, it keeps nobody from starting.
+  const double machine_flops = measure_matmul_flops(dtype);
   const ResultParts parts{
       .args = args,
       .trainer = *trainer,
@@ -300,9 +307,8 @@ TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, st
     : impl_(std::make_unique<Impl>()) {
   install_cpu_allocator();
   install_signal_handlers();
+  cpu_ledger().reset_peaks();  // those of this run alone
   impl_->args = std::move(args);
-  impl_->machine_flops = measure_matmul_flops(compute_dtype(impl_->args) == DType::kBF16 ? at::kBFloat16 : at::kFloat);
-  cpu_ledger().reset_peaks();  // the measurement's matrices are none of the run's
   impl_->model_directory = std::move(model_directory);
   for (const std::string& note : notes) log::info("{}", note);
   impl_->read_data();

@@ -21,7 +21,7 @@ struct ProgramRun {
 
 /// @param directory working folder.  @param words as a shell reads them.  @param variables "NAME=value …".
 inline ProgramRun run_lathe(const std::string& directory, const std::string& words, const std::string& variables = "") {
-  const std::string command = "cd '" + directory + "' && HF_HUB_OFFLINE=1 HF_HOME=./hf OMP_NUM_THREADS=1 " + variables +
+  const std::string command = "cd '" + directory + "' && HF_HUB_OFFLINE=1 HF_HOME=./hf LATHE_CACHE_DIR=./cache OMP_NUM_THREADS=1 " + variables +
                               " '" LATHE_PROGRAM "' " + words + " 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot start " + command);

@@ -4,6 +4,7 @@
 #include <lathe/error.h>
 #include <lathe/tokenizer.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -16,6 +17,7 @@
 
 #include "base/file.h"
 #include "base/temporary_folder.h"
+#include "data/dataset_sample.h"
 #include "data/row.h"
 
 namespace lathe::testing {
@@ -69,6 +71,20 @@ inline RowsRead rows_of(std::vector<Row> rows) {
   for (Row& row : rows) row.line = ++line;
   read.rows = std::move(rows);
   return read;
+}
+
+inline EncodedRow copy_of(const Sample& sample) {
+  EncodedRow row;
+  row.input_ids.assign(sample.input_ids.begin(), sample.input_ids.end());
+  row.labels.assign(sample.labels.begin(), sample.labels.end());
+  row.file = sample.file;
+  row.line = sample.line;
+  return row;
+}
+
+inline bool same(const Sample& a, const Sample& b) {
+  return std::ranges::equal(a.input_ids, b.input_ids) && std::ranges::equal(a.labels, b.labels) && a.file == b.file &&
+         a.line == b.line;
 }
 
 /// 400 rows of GSM8K.

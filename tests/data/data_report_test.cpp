@@ -47,13 +47,14 @@ TEST(Notes, EmptyAnswersAreCounted) {
 }
 
 TEST(Notes, SkippedRowsAreListed) {
-  RowsRead rows = rows_of({question("q", "a")});
-  EXPECT_TRUE(notes_on_skipped(rows).empty());
-  for (int64_t line = 1; line <= 23; ++line) rows.skipped.push_back({0, line, "broken"});
-  const std::vector<std::string> notes = notes_on_skipped(rows);
+  DataReport report;
+  EXPECT_TRUE(notes_on_skipped(report.skipped).empty());
+  for (int64_t line = 1; line <= 23; ++line) report.skipped.push_back({"rows.jsonl", line, "broken"});
+  const std::vector<std::string> notes = notes_on_skipped(report.skipped);
   ASSERT_EQ(notes.size(), 21u);
   EXPECT_EQ(notes[4], "skipped rows.jsonl:5: broken");
   EXPECT_EQ(notes[20], "3 more rows were skipped");
+  EXPECT_THAT(describe(report), HasSubstr("note: skipped rows.jsonl:5: broken\n"));
 }
 
 TEST(Describe, SaysEveryCountThatIsNotZero) {
@@ -80,7 +81,8 @@ TEST(Describe, SaysEveryCountThatIsNotZero) {
 
 TEST(ShowSample, TrainedTokensAreMarked) {
   const Row row = conversation({{"user", "one"}, {"assistant", "1"}, {"user", "二"}, {"assistant", "2"}});
-  const Sample sample = encode_rows(rows_of({row}), qwen(), {}).samples.at(0);
+  const Dataset dataset = encode_rows(rows_of({row}), qwen(), {});
+  const Sample& sample = dataset.samples.at(0);
   EXPECT_EQ(show_sample(sample, qwen(), false),
             "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n»1<|im_end|>«\n"
             "<|im_start|>user\n二<|im_end|>\n<|im_start|>assistant\n»2<|im_end|>«");

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/json.h"
+#include "data/dataset_sample.h"
 
 namespace lathe {
 namespace {
@@ -19,15 +20,16 @@ using Rows = std::vector<std::vector<int64_t>>;
 
 /// Row i has 1 + i * 7 % 13 tokens; ids tell row and position.
 Dataset make_dataset(int64_t rows) {
-  Dataset dataset;
+  std::vector<EncodedRow> encoded(static_cast<size_t>(rows));
   for (int64_t row = 0; row < rows; ++row) {
-    Sample sample;
+    EncodedRow& sample = encoded[static_cast<size_t>(row)];
     for (int64_t at = 0; at < 1 + row * 7 % 13; ++at) {
       sample.input_ids.push_back(static_cast<int32_t>(row * 100 + at));
       sample.labels.push_back(at % 3 == 2 ? kIgnoreLabel : sample.input_ids.back());
     }
-    dataset.samples.push_back(sample);
   }
+  Dataset dataset;
+  lay_out(std::move(encoded), dataset);
   return dataset;
 }
 
@@ -144,26 +146,27 @@ TEST(TrainLoader, PacksHoldAtMostTheirTokensAndNoTwoOfThemWouldFitInOne) {
 }
 
 TEST(TrainLoader, ARowGoesIntoTheFullestPackThatHoldsIt) {
-  Dataset dataset;
+  std::vector<EncodedRow> rows;
   for (const int length : {6, 7, 3, 4, 10}) {
-    Sample sample;
-    sample.input_ids.assign(static_cast<size_t>(length), 1);
-    sample.labels = sample.input_ids;
-    dataset.samples.push_back(sample);
+    rows.emplace_back().input_ids.assign(static_cast<size_t>(length), 1);
+    rows.back().labels = rows.back().input_ids;
   }
+  Dataset dataset;
+  lay_out(std::move(rows), dataset);
   const TrainLoader loader(dataset, {.batch_size = 3, .shuffle = false, .packing_tokens = 10});
   EXPECT_THAT(loader.update_rows(0), ElementsAre(ElementsAre(0, 3, 1, 2, 4)));  // 6+4, 7+3, 10
 }
 
 TEST(Batch, RowsAreLaidEndToEndAndTargetsStayInTheirRow) {
+  std::vector<EncodedRow> rows(3);
+  rows[0].input_ids = {1, 2, 3};
+  rows[0].labels = {kIgnoreLabel, 2, 3};
+  rows[1].input_ids = {4};
+  rows[1].labels = {4};
+  rows[2].input_ids = {5, 6};
+  rows[2].labels = {5, kIgnoreLabel};
   Dataset dataset;
-  dataset.samples.resize(3);
-  dataset.samples[0].input_ids = {1, 2, 3};
-  dataset.samples[0].labels = {kIgnoreLabel, 2, 3};
-  dataset.samples[1].input_ids = {4};
-  dataset.samples[1].labels = {4};
-  dataset.samples[2].input_ids = {5, 6};
-  dataset.samples[2].labels = {5, kIgnoreLabel};
+  lay_out(std::move(rows), dataset);
   const Batch batch = make_batch(dataset, {2, 0, 1});
   EXPECT_THAT(batch.input_ids, ElementsAre(5, 6, 1, 2, 3, 4));
   EXPECT_THAT(batch.targets, ElementsAre(kIgnoreLabel, kIgnoreLabel, 2, 3, kIgnoreLabel, kIgnoreLabel));

@@ -2,22 +2,25 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <stdexcept>
+
+#include "data/dataset_sample.h"
 
 namespace lathe {
 namespace {
 
 Dataset make_dataset(int64_t rows) {
-  Dataset dataset;
+  std::vector<EncodedRow> encoded(static_cast<size_t>(rows));
   for (int64_t row = 0; row < rows; ++row) {
-    Sample sample;
+    EncodedRow& sample = encoded[static_cast<size_t>(row)];
     sample.input_ids.assign(static_cast<size_t>(1 + row * 5 % 11), static_cast<int32_t>(row));
     sample.labels = sample.input_ids;
-    dataset.samples.push_back(sample);
   }
+  Dataset dataset;
+  lay_out(std::move(encoded), dataset);
   return dataset;
 }
 

@@ -3,6 +3,9 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
+
+CACHE = tempfile.TemporaryDirectory(prefix="lathe_tokens_")  # of this process alone
 
 
 class Run:
@@ -33,7 +36,7 @@ class Run:
 
 
 def run(binary: str, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment = {**os.environ, "LATHE_CACHE_DIR": CACHE.name, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     return subprocess.run([binary, *arguments], env=environment, capture_output=True, text=True, encoding="utf-8",
                           errors="replace", timeout=900, check=False)
 

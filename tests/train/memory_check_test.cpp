@@ -5,20 +5,21 @@
 
 #include <limits>
 
+#include "data/dataset_sample.h"
 #include "train/run_length.h"
 
 namespace lathe {
 namespace {
 
 Dataset rows_of(const std::vector<int>& lengths) {
-  Dataset dataset;
+  std::vector<EncodedRow> rows;
   for (const int length : lengths) {
-    Sample sample;
-    sample.input_ids.assign(static_cast<size_t>(length), 1);
-    sample.labels.assign(static_cast<size_t>(length), 1);
-    sample.labels[0] = kIgnoreLabel;
-    dataset.samples.push_back(sample);
+    rows.emplace_back().input_ids.assign(static_cast<size_t>(length), 1);
+    rows.back().labels = rows.back().input_ids;
+    rows.back().labels[0] = kIgnoreLabel;
   }
+  Dataset dataset;
+  lay_out(std::move(rows), dataset);
   return dataset;
 }
 

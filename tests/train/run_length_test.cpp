@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <lathe/error.h>
 
+#include <array>
+
 namespace lathe {
 namespace {
 
 Dataset rows(int64_t count) {
   Dataset dataset;
-  dataset.samples.resize(static_cast<size_t>(count), Sample{{1, 2}, {1, 2}, 0, 0});
+  static constexpr std::array<int32_t, 2> kTokens{1, 2};
+  dataset.samples.resize(static_cast<size_t>(count), Sample{kTokens, kTokens, 0, 0});
   return dataset;
 }
 

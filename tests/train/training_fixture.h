@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -33,6 +34,7 @@ class TrainingTest : public ::testing::Test {
     root_ = ::testing::TempDir() + "training_" + info->name() + "_" + std::to_string(getpid());
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ + "/model");
+    ::setenv("LATHE_CACHE_DIR", (root_ + "/cache").c_str(), 1);
     const std::string tokenizer = LATHE_SOURCE_DIR "/tests/data/tiny_tokenizer/";
     for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
       std::filesystem::copy_file(tokenizer + name, root_ + "/model/" + name);

@@ -47,6 +47,28 @@ TEST_F(TrainingRunTest, ATokenizerLargerThanTheModelIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(out()));
 }
 
+TEST_F(TrainingRunTest, TokensFromTheCacheGiveTheSameRunAndTheSameReport) {
+  const std::string path = root_ + "/rows.jsonl";
+  atomic_write(path, read_text_file(path) + "{\"nothing\": 1}\n");
+  const auto run_once = [&](const std::vector<std::string>& more, const std::string& sentence) {
+    std::vector<std::string> words = {"on_bad_row=skip", "max_seq_length=30", "eval_split_ratio=0.2",
+                                      "eval_strategy=epoch"};
+    words.insert(words.end(), more.begin(), more.end());
+    ::testing::internal::CaptureStderr();
+    run(words);
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find(sentence), std::string::npos) << said;
+    EXPECT_NE(said.find(path + ":23: row skipped: "), std::string::npos) << said;
+    return dump_json(json("train_results.json")["data"]) + bytes("adapter_model.safetensors") +
+           dump_json(Json(logged(json("trainer_state.json"), "eval_loss")));
+  };
+  const std::string first = run_once({}, "Tokens: kept for later runs in " + root_ + "/cache/");
+  EXPECT_EQ(json("train_results.json")["data"]["rows_skipped"], 1);
+  EXPECT_GT(json("train_results.json")["data"]["rows_truncated"], 0);
+  EXPECT_TRUE(run_once({}, "Tokens: mapped from ") == first);
+  EXPECT_TRUE(run_once({"overwrite_cache=true"}, "Tokens: kept for later runs in ") == first);
+}
+
 TEST_F(TrainingRunTest, OneCallTrains) {
   const TrainSummary summary =
       train("", {"model_name_or_path=" + root_ + "/model", "data_path=" + root_ + "/rows.jsonl", "output_dir=" + out(),

@@ -37,7 +37,7 @@ void tokenize_rows(const Words& words, const Tokenizer& tokenizer) {
   EncodeOptions options;
   options.template_kind = choose_template(words.template_name.value_or("toolkit"), tokenizer.chat_template());
   options.max_seq_length = INT64_MAX;
-  for (const Row& row : rows.rows) print_ids(encode_row(row, words.file, tokenizer, options).sample.input_ids);
+  for (const Row& row : rows.rows) print_ids(encode_row(row, words.file, tokenizer, options).input_ids);
 }
 
 void tokenize_lines(const Words& words, const Tokenizer& tokenizer) {
