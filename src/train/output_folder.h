@@ -23,10 +23,8 @@ struct CheckpointFolder {
 /// checkpoint-N folders, oldest step first.
 [[nodiscard]] std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir);
 
-/// Removes unfinished checkpoints of a killed run (checkpoint-N.tmp…).
-void remove_strays(const std::string& output_dir);
-
 /// Drops the oldest until limit are left; never the newest and never `best`. limit <= 0: keeps all.
+/// @throws Error(kIo)
 void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best);
 
 }  // namespace lathe
