@@ -75,7 +75,11 @@ void write_all(int fd, const std::string& path, const char* bytes, size_t count)
 }
 
 void sync_path(const std::string& path, int flags) {
-  const Descriptor fd(write_calls().open(path.c_str(), flags | O_CLOEXEC, 0));
+  int opened = -1;
+  do {
+    opened = write_calls().open(path.c_str(), flags | O_CLOEXEC, 0);
+  } while (opened < 0 && errno == EINTR);
+  const Descriptor fd(opened);
   if (fd.get() < 0) throw_io(path, "open for syncing", errno);
   // Some file systems cannot sync a folder and say so with EINVAL; there is nothing more to do on those.
   if (write_calls().fsync(fd.get()) != 0 && !(errno == EINVAL && (flags & O_DIRECTORY))) throw_io(path, "sync", errno);

@@ -96,6 +96,14 @@ void write_manifest(const std::string& folder, const Json& manifest) {
   write_calls().point("save.manifest_synced");
 }
 
+void remove_if_possible(const std::string& folder) {
+  try {
+    remove_directory(folder);
+  } catch (const std::exception&) {
+    // It is a stray, and the next start takes it away.
+  }
+}
+
 /// Puts a whole folder in its place. Killed between the two renames, what was there is put back by the next start.
 void put_in_place(const std::string& beside, const std::string& folder) {
   const std::string aside = aside_name(folder);
@@ -114,15 +122,7 @@ void put_in_place(const std::string& beside, const std::string& folder) {
   write_calls().point("save.renamed");
   sync_directory(parent_of(folder));
   write_calls().point("save.durable");
-  remove_directory(aside);
-}
-
-void remove_if_possible(const std::string& folder) {
-  try {
-    remove_directory(folder);
-  } catch (const std::exception&) {
-    // It is a stray, and the next start takes it away; what went wrong first is what has to be said.
-  }
+  remove_if_possible(aside);
 }
 
 }  // namespace

@@ -100,19 +100,23 @@ std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir) {
   return found;
 }
 
-void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best) {
+void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best,
+                        const std::string& written) {
   if (limit <= 0) return;
   const std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
   if (all.empty()) return;
-  const auto is_best = [&](const CheckpointFolder& folder) {
-    return best && fs::path(folder.path).filename() == fs::path(*best).filename();
+  const auto is = [](const CheckpointFolder& folder, const std::string& path) {
+    return fs::path(folder.path).filename() == fs::path(path).filename();
   };
-  const bool best_is_old = std::any_of(all.begin(), all.end() - 1, is_best);
+  const std::string newest = written.empty() ? all.back().path : written;
+  const bool best_is_old =
+      best && std::any_of(all.begin(), all.end(), [&](const auto& f) { return is(f, *best) && !is(f, newest); });
   const size_t keep = std::max(static_cast<size_t>(limit), size_t{best_is_old ? 2U : 1U});
   size_t remaining = all.size();
-  for (size_t i = 0; i + 1 < all.size() && remaining > keep; ++i) {
-    if (is_best(all[i])) continue;
-    remove_checkpoint(all[i].path);
+  for (const CheckpointFolder& folder : all) {
+    if (remaining <= keep) return;
+    if (is(folder, newest) || (best && is(folder, *best))) continue;
+    remove_checkpoint(folder.path);
     --remaining;
   }
 }

@@ -193,17 +193,18 @@ void Trainer::save_checkpoint() {
   saving_ = fmt::format("{}/checkpoint-{}", args_.output_dir, state_.global_step);
   best_before_ = state_.best_model_checkpoint;
   last_saved_step_ = state_.global_step;
+  const double start = now_s();
   try {
     PendingCheckpoint pending = collect(*saving_);
     writer_.begin(std::move(pending),
-                  [folder = args_.output_dir, limit = args_.save_total_limit, best = state_.best_model_checkpoint] {
-                    rotate_checkpoints(folder, limit, best);
-                  });
+                  [folder = args_.output_dir, limit = args_.save_total_limit, best = state_.best_model_checkpoint,
+                   written = *saving_] { rotate_checkpoints(folder, limit, best, written); });
   } catch (const std::bad_alloc&) {
     note_failed_save(*saving_, "no memory left to prepare it");
   } catch (const std::exception& error) {
     note_failed_save(*saving_, error.what());
   }
+  save_begin_s_ += now_s() - start;
 }
 
 PendingCheckpoint Trainer::collect(const std::string& folder) {
@@ -231,6 +232,7 @@ void Trainer::finish_save(bool wait) {
   longest_save_s_ = std::max(longest_save_s_, outcome->seconds);
   if (outcome->error) return note_failed_save(outcome->folder, *outcome->error);
   save_error_.clear();
+  ++num_saves_;
   for (auto& callback : callbacks_) callback->on_save(view(), outcome->folder);
 }
 

@@ -74,6 +74,9 @@ class Trainer {
   [[nodiscard]] double input_wait_s() const { return input_wait_s_; }  ///< that updates waited for their batches
   [[nodiscard]] int stopped_by_signal() const { return stopped_by_; }  ///< 0: it was not
   [[nodiscard]] double start_s() const { return start_s_; }            ///< now_s() when train() began
+  [[nodiscard]] int64_t num_saves() const { return num_saves_; }       ///< checkpoints that became whole
+  /// Seconds that saving held training up: gathering, and waiting for tensors to be read or a save to end.
+  [[nodiscard]] double save_stall_s() const { return save_begin_s_ + writer_.waited_s(); }
   /// What callbacks kept in the checkpoint that was resumed; null in a new run.
   [[nodiscard]] const Json& callback_state() const { return callback_state_; }
 
@@ -121,8 +124,10 @@ class Trainer {
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;
   int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
-  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, input_wait_s_ = 0;
+  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, save_begin_s_ = 0,
+         input_wait_s_ = 0;
   int stopped_by_ = 0;
+  int64_t num_saves_ = 0;
   std::string save_error_;                           ///< of the last save; "": it went well
   std::optional<std::string> best_before_, saving_;  ///< best_model_checkpoint before the save under way; its folder
   CheckpointWriter writer_;                          ///< last: its thread reads what stands above

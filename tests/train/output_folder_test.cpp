@@ -96,5 +96,14 @@ TEST_F(OutputFolder, RotationSparesTheNewestAndTheBest) {
   EXPECT_EQ(steps(), (std::vector<int64_t>{50}));
 }
 
+TEST_F(OutputFolder, RotationSparesWhatWasJustWrittenByARunThatWentBack) {
+  for (const int step : {4, 6, 10}) checkpoint(step);  // 10 was damaged: the run went on from 4
+  rotate_checkpoints(root_ + "/out", 1, std::nullopt, root_ + "/out/checkpoint-6");
+  EXPECT_EQ(steps(), (std::vector<int64_t>{6}));
+  for (const int step : {4, 10}) checkpoint(step);
+  rotate_checkpoints(root_ + "/out", 1, root_ + "/out/checkpoint-4", root_ + "/out/checkpoint-6");
+  EXPECT_EQ(steps(), (std::vector<int64_t>{4, 6}));
+}
+
 }  // namespace
 }  // namespace lathe
