@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -194,13 +195,17 @@ void clean_up_after_kill(const std::string& output_dir) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(output_dir, error)) names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
+  bool synced = false;
   for (const std::string& name : names) {
     const std::string path = output_dir + "/" + name;
     std::smatch match;
+    if (!std::regex_match(name, unfinished) && !std::regex_match(name, aside)) continue;
+    // What the killed run renamed last has to last before what it put aside goes.
+    if (!std::exchange(synced, true)) sync_directory(output_dir);
     if (std::regex_match(name, match, aside) && !file_exists(output_dir + "/" + match[1].str())) {
       rename_directory(path, output_dir + "/" + match[1].str());
       put_back.push_back(match[1]);
-    } else if (std::regex_match(name, unfinished) || std::regex_match(name, aside)) {
+    } else {
       fs::is_directory(path) ? remove_directory(path) : remove_file(path);
       removed.push_back(name);
     }
@@ -217,6 +222,7 @@ void remove_checkpoint(const std::string& folder) {
   const std::string aside = folder + ".tmp";
   remove_directory(aside);
   rename_directory(folder, aside);
+  sync_directory(parent_of(folder));  // else a power loss might keep the removals below and lose the rename
   remove_directory(aside);
 }
 
