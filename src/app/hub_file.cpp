@@ -65,7 +65,7 @@ HttpResponse fetch_rest(const HubSettings& settings, const std::string& url, con
         bar.update(std::min(out->size(), file.size), format_bytes(out->size()));
       });
   if (out) {
-    out->sync();
+    sync_file(partial);
   } else if (response.status == 200) {
     out = std::make_unique<AppendFile>(partial, 0);  // an empty file
   }

@@ -68,13 +68,18 @@ void write_all(int fd, const std::string& path, const char* bytes, size_t count)
       if (errno == EINTR) continue;
       throw_io(path, "write", errno);
     }
+    if (written == 0) throw_io(path, "write", EIO);
     bytes += written;
     count -= static_cast<size_t>(written);
   }
 }
 
 void sync_path(const std::string& path, int flags) {
-  const Descriptor fd(write_calls().open(path.c_str(), flags | O_CLOEXEC, 0));
+  int opened = -1;
+  do {
+    opened = write_calls().open(path.c_str(), flags | O_CLOEXEC, 0);
+  } while (opened < 0 && errno == EINTR);
+  const Descriptor fd(opened);
   if (fd.get() < 0) throw_io(path, "open for syncing", errno);
   // Some file systems cannot sync a folder and say so with EINVAL; there is nothing more to do on those.
   if (write_calls().fsync(fd.get()) != 0 && !(errno == EINVAL && (flags & O_DIRECTORY))) throw_io(path, "sync", errno);
@@ -87,20 +92,19 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
-int plain_open(const char* path, int flags, mode_t mode) {
-  return ::open(path, flags, mode);
+int open_for_writing(const std::string& path, int flags) {
+  int fd = -1;
+  do {
+    fd = write_calls().open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+void rename_path(const std::string& from, const std::string& to, std::string_view action) {
+  if (write_calls().rename(from.c_str(), to.c_str()) != 0) throw_io(to, action, errno);
 }
 
 }  // namespace
-
-WriteCalls system_write_calls() {
-  return {.open = plain_open, .write = ::write, .fsync = ::fsync, .rename = ::rename};
-}
-
-WriteCalls& write_calls() {
-  static WriteCalls calls = system_write_calls();
-  return calls;
-}
 
 MappedFile::MappedFile(std::string path, const std::byte* data, size_t size)
     : path_(std::move(path)), data_(data), size_(size) {}
@@ -126,47 +130,63 @@ void MappedFile::release_pages() const {
   if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  static std::atomic<uint64_t> counter{0};
-  temporary_ = fmt::format("{}.tmp.{}.{}", path_, ::getpid(), counter++);
-  fd_ = write_calls().open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw_io(path_, "create", errno);
+NewFile::NewFile(std::string path, std::string said_path)
+    : path_(std::move(path)), said_path_(said_path.empty() ? path_ : std::move(said_path)) {
+  fd_ = open_for_writing(path_, O_CREAT | O_TRUNC);
+  if (fd_ < 0) throw_io(said_path_, "create", errno);
 }
 
-AtomicFile::~AtomicFile() {
+NewFile::NewFile(NewFile&& other) noexcept
+    : path_(std::move(other.path_)), said_path_(std::move(other.said_path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+NewFile::~NewFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(std::span<const std::byte> bytes) {
+void NewFile::write(std::span<const std::byte> bytes) {
   LATHE_ASSERT(fd_ >= 0);
-  write_all(fd_, path_, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  write_all(fd_, said_path_, reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-void AtomicFile::write(std::string_view text) {
+void NewFile::write(std::string_view text) {
   write(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-void AtomicFile::commit() {
+void NewFile::sync_and_close() {
   LATHE_ASSERT(fd_ >= 0);
   const int synced = write_calls().fsync(fd_);
   const int sync_error = errno;
   // After a failed sync the kernel may have dropped the pages: a second sync would lie, so the file is given up.
   const int closed = ::close(std::exchange(fd_, -1));
-  if (synced != 0) throw_io(path_, "sync", sync_error);
-  if (closed != 0) throw_io(path_, "close", errno);
-  if (write_calls().rename(temporary_.c_str(), path_.c_str()) != 0) throw_io(path_, "rename into place", errno);
-  temporary_.clear();
+  if (synced != 0) throw_io(said_path_, "sync", sync_error);
+  if (closed != 0) throw_io(said_path_, "close", errno);
+}
+
+std::string AtomicFile::temporary_name(const std::string& path) {
+  static std::atomic<uint64_t> counter{0};
+  return fmt::format("{}.tmp.{}.{}", path, ::getpid(), counter++);
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), file_(temporary_name(path_), path_) {}
+
+AtomicFile::~AtomicFile() {
+  if (!committed_) (void)write_calls().unlink(file_.path().c_str());
+}
+
+void AtomicFile::commit() {
+  file_.sync_and_close();
+  rename_path(file_.path(), path_, "rename into place");
+  committed_ = true;
   sync_directory(parent_of(path_));
 }
 
 AppendFile::AppendFile(std::string path, int64_t truncate_to) : path_(std::move(path)) {
-  fd_ = write_calls().open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  fd_ = open_for_writing(path_, O_CREAT | O_APPEND);
   if (fd_ < 0) throw_io(path_, "open for appending", errno);
   struct stat status {};
   int error = ::fstat(fd_, &status) == 0 ? 0 : errno;
   if (error == 0 && truncate_to >= 0 && status.st_size > truncate_to) {
-    error = ::ftruncate(fd_, truncate_to) == 0 ? 0 : errno;
+    error = write_calls().truncate(fd_, truncate_to) == 0 ? 0 : errno;
     status.st_size = truncate_to;
   }
   if (error != 0) {
@@ -181,12 +201,11 @@ AppendFile::~AppendFile() {
 }
 
 void AppendFile::append(std::string_view bytes) {
+  if (torn_ && write_calls().truncate(fd_, size_) != 0) throw_io(path_, "cut", errno);
+  torn_ = true;
   write_all(fd_, path_, bytes.data(), bytes.size());
+  torn_ = false;
   size_ += static_cast<int64_t>(bytes.size());
-}
-
-void AppendFile::sync() {
-  if (write_calls().fsync(fd_) != 0) throw_io(path_, "sync", errno);
 }
 
 std::string read_text_file(const std::string& path) {
@@ -217,33 +236,35 @@ void ensure_writable_directory(const std::string& path, const std::string& key) 
     throw Error(ErrorKind::kConfig, fmt::format("cannot write to the folder '{}': {}", path, why), {.key = key},
                 "choose a folder that you may write to");
   };
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) refuse(error.message());
+  try {
+    make_directory(path);
+  } catch (const Error& error) {
+    refuse(error.message());
+  }
   const std::string probe = fmt::format("{}/.probe.{}", path, ::getpid());
-  const int fd = write_calls().open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int fd = open_for_writing(probe, O_CREAT | O_TRUNC);
   if (fd < 0) refuse(cause(errno));
   ::close(fd);
-  ::unlink(probe.c_str());
+  (void)write_calls().unlink(probe.c_str());
 }
 
-void commit_directory(const std::string& directory, const std::string& final_path) {
-  if (file_exists(final_path)) throw_io(final_path, "rename into place", EEXIST);
-  std::error_code error;
-  std::vector<std::string> folders{directory};
-  for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    if (it->is_directory()) {
-      folders.push_back(it->path().string());
-    } else if (it->is_regular_file()) {
-      sync_path(it->path().string(), O_RDONLY);
-    }
+void make_directory(const std::string& path) {
+  std::string made;
+  for (const fs::path& part : fs::path(path)) {
+    made = (fs::path(made) / part).string();
+    if (fs::is_directory(fs::path(made))) continue;
+    if (write_calls().mkdir(made.c_str(), 0777) != 0 && errno != EEXIST) throw_io(made, "make the folder", errno);
+    if (!fs::is_directory(fs::path(made))) throw_io(made, "make the folder", ENOTDIR);
   }
-  if (error) throw_io(directory, "list", error.value());
-  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) sync_directory(*folder);
-  if (write_calls().rename(directory.c_str(), final_path.c_str()) != 0) {
-    throw_io(final_path, "rename into place", errno);
-  }
-  sync_directory(parent_of(final_path));
+}
+
+void rename_directory(const std::string& from, const std::string& to) {
+  if (file_exists(to)) throw_io(to, "rename into place", EEXIST);
+  rename_path(from, to, "rename into place");
+}
+
+void sync_file(const std::string& path) {
+  sync_path(path, O_RDONLY);
 }
 
 void sync_directory(const std::string& path) {
@@ -259,10 +280,26 @@ bool file_exists(const std::string& path) {
   return fs::exists(fs::symlink_status(path, error));
 }
 
+void remove_file(const std::string& path) {
+  if (write_calls().unlink(path.c_str()) != 0 && errno != ENOENT) throw_io(path, "remove", errno);
+}
+
 void remove_directory(const std::string& path) {
+  std::vector<fs::path> inside;
   std::error_code error;
-  fs::remove_all(path, error);
-  if (error) throw_io(path, "remove", error.value());
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    inside.push_back(it->path());
+  }
+  if (error == std::errc::no_such_file_or_directory) return;
+  if (error) throw_io(path, "list", error.value());
+  for (const fs::path& entry : inside) {
+    if (fs::is_directory(fs::symlink_status(entry, error))) {
+      remove_directory(entry.string());
+    } else {
+      remove_file(entry.string());
+    }
+  }
+  if (write_calls().rmdir(path.c_str()) != 0 && errno != ENOENT) throw_io(path, "remove", errno);
 }
 
 int64_t free_disk_bytes(const std::string& path) {

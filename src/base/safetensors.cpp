@@ -163,8 +163,7 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   return result;
 }
 
-void save_safetensors(const std::string& path, const std::vector<TensorToSave>& tensors,
-                      std::map<std::string, std::string> metadata) {
+std::string safetensors_head(const std::vector<TensorToSave>& tensors, std::map<std::string, std::string> metadata) {
   metadata.try_emplace("format", "pt");
   Json header = Json::object();
   header[std::string(kMetadataKey)] = metadata;
@@ -180,9 +179,13 @@ void save_safetensors(const std::string& path, const std::vector<TensorToSave>& 
   std::string text = dump_json(header);
   text.resize((text.size() + sizeof(uint64_t) + kAlignment - 1) / kAlignment * kAlignment - sizeof(uint64_t), ' ');
   const uint64_t length = text.size();
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+}
+
+void save_safetensors(const std::string& path, const std::vector<TensorToSave>& tensors,
+                      std::map<std::string, std::string> metadata) {
   AtomicFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(text);
+  file.write(safetensors_head(tensors, std::move(metadata)));
   for (const TensorToSave& tensor : tensors) file.write(tensor.bytes);
   file.commit();
 }

@@ -45,8 +45,11 @@ struct TensorToSave {
   std::span<const std::byte> bytes;
 };
 
-/// Writes through AtomicFile: whole or absent. Tensors are laid out in the order given, aligned to 64 bytes by padding
-/// the header. metadata gets {"format": "pt"} unless given. @throws Error(kIo)
+/// Length and header, what stands before the tensors' bytes. Tensors follow in the order given, aligned to 64 bytes by
+/// padding the header. metadata gets {"format": "pt"} unless given.
+[[nodiscard]] std::string safetensors_head(const std::vector<TensorToSave>& tensors,
+                                           std::map<std::string, std::string> metadata = {});
+/// Head and bytes through AtomicFile: whole or absent. @throws Error(kIo)
 void save_safetensors(const std::string& path, const std::vector<TensorToSave>& tensors,
                       std::map<std::string, std::string> metadata = {});
 

@@ -29,7 +29,7 @@ AdamW::AdamW(std::vector<TrainableParameter>& parameters, AdamWOptions options)
   }
 }
 
-void AdamW::step(double learning_rate, double gradient_scale) {
+void AdamW::step(double learning_rate, double gradient_scale, const std::function<void(size_t)>& before) {
   ++num_steps_;
   const auto step_with = [&](double weight_decay) {
     return kernels::adamw_step(learning_rate, options_.beta1, options_.beta2, options_.epsilon, weight_decay,
@@ -37,6 +37,7 @@ void AdamW::step(double learning_rate, double gradient_scale) {
   };
   const kernels::AdamWStep decayed = step_with(options_.weight_decay), plain = step_with(0);
   for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (before) before(i);
     const TrainableParameter& parameter = parameters_[i];
     const Moments& moments = moments_[i];
     ops::adamw(parameter.master, parameter.gradient, moments.exp_avg, moments.exp_avg_sq,

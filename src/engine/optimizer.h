@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "engine/trainable.h"
@@ -32,7 +33,8 @@ class AdamW {
   AdamW(std::vector<TrainableParameter>& parameters, AdamWOptions options);
 
   /// One update with that rate. @param gradient_scale multiplies every gradient first (clipping).
-  void step(double learning_rate, double gradient_scale = 1);
+  /// @param before called with each parameter's index before anything of it changes (a checkpoint may be reading it).
+  void step(double learning_rate, double gradient_scale = 1, const std::function<void(size_t)>& before = nullptr);
 
   /// Moments by parameter, in the order of parameters; for checkpoints.
   [[nodiscard]] std::vector<Moments>& moments() { return moments_; }

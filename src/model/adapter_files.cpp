@@ -155,13 +155,16 @@ std::map<ParameterId, std::vector<int64_t>> adapter_shapes(const LoraConfig& con
 
 }  // namespace
 
-void save_adapter(const std::string& directory, const LoraConfig& config, const TensorMap& adapter) {
+FilesToSave adapter_files(const LoraConfig& config, const TensorMap& adapter) {
   NamedTensors tensors;
-  for (const auto& [id, tensor] : adapter) tensors.emplace_back(peft_name(id), tensor.to(at::kFloat));
+  for (const auto& [id, tensor] : adapter) tensors.emplace_back(peft_name(id), tensor.to(at::kFloat).contiguous());
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  const std::filesystem::path folder(directory);
-  save_tensors((folder / kWeightsFile).string(), tensors);
-  atomic_write((folder / kConfigFile).string(), dump_json(config_json(config, adapter), 2) + "\n");
+  return {{.name = kWeightsFile, .tensors = std::move(tensors)},
+          {.name = kConfigFile, .text = dump_json(config_json(config, adapter), 2) + "\n"}};
+}
+
+void save_adapter(const std::string& directory, const LoraConfig& config, const TensorMap& adapter) {
+  save_files(directory, adapter_files(config, adapter));
 }
 
 LoadedAdapter load_adapter(const std::string& directory, const ModelShape& shape) {

@@ -141,20 +141,27 @@ std::vector<NamedTensors> shards_of(const TensorMap& weights, int64_t max_bytes)
   return shards;
 }
 
-void save_shards(const std::filesystem::path& folder, const std::vector<NamedTensors>& shards) {
+NamedTensors contiguous(NamedTensors tensors) {
+  for (auto& [name, tensor] : tensors) tensor = tensor.contiguous();
+  return tensors;
+}
+
+FilesToSave shard_files(const std::vector<NamedTensors>& shards) {
+  FilesToSave files;
   int64_t parameters = 0, bytes = 0;
   Json map = Json::object();
   for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    save_tensors((folder / name).string(), shards[i]);
+    files.push_back({.name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size()),
+                     .tensors = contiguous(shards[i])});
     for (const auto& [tensor_name, tensor] : shards[i]) {
-      map[tensor_name] = name;
+      map[tensor_name] = files.back().name;
       parameters += tensor.numel();
       bytes += static_cast<int64_t>(tensor.nbytes());
     }
   }
   const Json index = {{"metadata", {{"total_parameters", parameters}, {"total_size", bytes}}}, {"weight_map", map}};
-  atomic_write((folder / kIndexFile).string(), dump_json(index, 2) + "\n");
+  files.push_back({.name = kIndexFile, .text = dump_json(index, 2) + "\n"});
+  return files;
 }
 
 }  // namespace
@@ -193,20 +200,25 @@ TensorMap load_model_weights(const std::string& directory, const ModelShape& sha
   return std::move(loader).finish(directory);
 }
 
-void save_model_weights(const std::string& directory, const ModelShape& shape, const TensorMap& weights,
-                        int64_t max_shard_bytes) {
+FilesToSave model_weight_files(const ModelShape& shape, const TensorMap& weights, int64_t max_shard_bytes) {
   LATHE_ASSERT(!weights.empty() && shape.source.is_object());
-  const std::filesystem::path folder(directory);
   Json config = shape.source;
   config.erase("torch_dtype");
   config["dtype"] = std::string(torch_name(ops::to_dtype(weights.begin()->second.scalar_type())));
-  const std::vector<NamedTensors> shards = shards_of(weights, max_shard_bytes);
+  std::vector<NamedTensors> shards = shards_of(weights, max_shard_bytes);
+  FilesToSave files;
   if (shards.size() == 1) {
-    save_tensors((folder / kSingleFile).string(), shards[0]);
+    files.push_back({.name = kSingleFile, .tensors = contiguous(std::move(shards[0]))});
   } else {
-    save_shards(folder, shards);
+    files = shard_files(shards);
   }
-  atomic_write((folder / "config.json").string(), dump_json(config, 2) + "\n");
+  files.push_back({.name = "config.json", .text = dump_json(config, 2) + "\n"});
+  return files;
+}
+
+void save_model_weights(const std::string& directory, const ModelShape& shape, const TensorMap& weights,
+                        int64_t max_shard_bytes) {
+  save_files(directory, model_weight_files(shape, weights, max_shard_bytes));
 }
 
 void check_vocabulary(int64_t tokenizer_vocab_size, const ModelShape& shape, const std::string& directory) {

@@ -7,6 +7,7 @@
 
 #include "config/model_shape.h"
 #include "model/parameter.h"
+#include "model/tensor_file.h"
 
 namespace lathe {
 
@@ -21,9 +22,13 @@ using TensorMap = std::map<ParameterId, at::Tensor>;
 /// for norms, zeros for biases, drawn in the order of transformers' modules from torch's generator with that seed.
 [[nodiscard]] TensorMap init_model_weights(const ModelShape& shape, uint64_t seed, at::ScalarType dtype);
 
-/// Writes config.json (dtype set), model.safetensors (sharded with an index beyond max_shard_bytes, as transformers).
+constexpr int64_t kMaxShardBytes = 5'000'000'000;
+/// config.json (dtype set), model.safetensors (sharded with an index beyond max_shard_bytes, as transformers).
+[[nodiscard]] FilesToSave model_weight_files(const ModelShape& shape, const TensorMap& weights,
+                                             int64_t max_shard_bytes = kMaxShardBytes);
+/// Writes them. @throws Error(kIo)
 void save_model_weights(const std::string& directory, const ModelShape& shape, const TensorMap& weights,
-                        int64_t max_shard_bytes = 5'000'000'000);
+                        int64_t max_shard_bytes = kMaxShardBytes);
 
 /// Every id that the tokenizer can give has a row in the model's embedding.
 /// @param directory named in the message  @throws Error(kData) when not

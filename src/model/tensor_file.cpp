@@ -1,6 +1,7 @@
 #include "model/tensor_file.h"
 
 #include <ATen/ATen.h>
+#include <lathe/error.h>
 
 #include <cstdint>
 #include <cstring>
@@ -31,18 +32,35 @@ at::Tensor map_tensor(const SafetensorsFile& file, const TensorEntry& entry, at:
   return view.to(dtype);
 }
 
-void save_tensors(const std::string& path, const NamedTensors& tensors) {
-  std::vector<at::Tensor> contiguous;  // owns the bytes until they are written
+std::vector<TensorToSave> entries_of(const NamedTensors& tensors) {
   std::vector<TensorToSave> entries;
   for (const auto& [name, tensor] : tensors) {
-    contiguous.push_back(tensor.contiguous());
-    const at::Tensor& flat = contiguous.back();
+    LATHE_ASSERT(tensor.is_contiguous());
     entries.push_back({.name = name,
-                       .dtype = ops::to_dtype(flat.scalar_type()),
-                       .shape = flat.sizes().vec(),
-                       .bytes = {static_cast<const std::byte*>(flat.const_data_ptr()), flat.nbytes()}});
+                       .dtype = ops::to_dtype(tensor.scalar_type()),
+                       .shape = tensor.sizes().vec(),
+                       .bytes = {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
-  save_safetensors(path, entries);
+  return entries;
+}
+
+void save_tensors(const std::string& path, const NamedTensors& tensors) {
+  NamedTensors contiguous;  // owns the bytes until they are written
+  for (const auto& [name, tensor] : tensors) contiguous.emplace_back(name, tensor.contiguous());
+  save_safetensors(path, entries_of(contiguous));
+}
+
+void save_files(const std::string& directory, const FilesToSave& files) {
+  for (const FileToSave& file : files) {
+    const std::string path = directory + "/" + file.name;
+    if (!file.copied_from.empty()) {
+      atomic_write(path, MappedFile::open(file.copied_from)->text());
+    } else if (file.tensors.empty()) {
+      atomic_write(path, file.text);
+    } else {
+      save_safetensors(path, entries_of(file.tensors), file.metadata);
+    }
+  }
 }
 
 }  // namespace lathe

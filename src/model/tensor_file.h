@@ -2,6 +2,7 @@
 // Tensors of a safetensors file as at::Tensor, and back.
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +19,21 @@ namespace lathe {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+/// What a file is told to hold: views of the tensors' bytes. @param tensors contiguous
+[[nodiscard]] std::vector<TensorToSave> entries_of(const NamedTensors& tensors);
 /// Writes the tensors in the order given. @throws Error(kIo)
 void save_tensors(const std::string& path, const NamedTensors& tensors);
+
+/// One file of a model's folder, before it is written: a text, or tensors (contiguous; the run's own, not copies of
+/// them, so they are to be written before the next update), or another file's bytes.
+struct FileToSave {
+  std::string name, text;
+  NamedTensors tensors;
+  std::map<std::string, std::string> metadata;  ///< of the tensors' file
+  std::string copied_from;                      ///< path of the file whose bytes these are
+};
+using FilesToSave = std::vector<FileToSave>;
+/// Writes each of them, whole or not at all. @throws Error(kIo)
+void save_files(const std::string& directory, const FilesToSave& files);
 
 }  // namespace lathe

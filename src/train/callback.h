@@ -2,6 +2,7 @@
 // transformers' TrainerCallback: who watches a run without being part of it.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "train/trainer_state.h"
@@ -32,11 +33,13 @@ class TrainerCallback {
   virtual void on_evaluate_begin(const RunView&, int64_t /*num_batches*/) {}
   virtual void on_prediction_step(const RunView&) {}
   virtual void on_evaluate(const RunView&, const Json& /*metrics*/) {}
+  /// When a checkpoint is whole: some steps after the one it holds, for it is written while the run goes on.
   virtual void on_save(const RunView&, const std::string& /*folder*/) {}
   virtual void on_train_end(const RunView&) {}
 
   /// What has to be kept so that a resumed run's files go on where the checkpoint was made (sizes of logs).
-  virtual void save_state(Json& /*state*/) {}
+  /// @param logs gets the paths of those files: they are synced before the checkpoint is put in place.
+  virtual void save_state(Json& /*state*/, std::vector<std::string>& /*logs*/) {}
 };
 
 }  // namespace lathe

@@ -17,7 +17,7 @@ constexpr const char* kKept = "trainer_log_bytes";
 class LogFileCallback final : public TrainerCallback {
  public:
   LogFileCallback(const std::string& output_dir, const Json& kept)
-      : file_(output_dir + "/trainer_log.jsonl", kept.is_object() ? kept.value(kKept, int64_t{0}) : 0) {}
+      : path_(output_dir + "/trainer_log.jsonl"), file_(path_, kept.is_object() ? kept.value(kKept, int64_t{0}) : 0) {}
 
   void on_log(const RunView& run, const Json& logs) override {
     Json line = {{"current_steps", run.state.global_step}, {"total_steps", run.state.max_steps}};
@@ -37,9 +37,9 @@ class LogFileCallback final : public TrainerCallback {
     file_.append(dump_json(line) + "\n");
   }
 
-  void save_state(Json& state) override {
-    file_.sync();
+  void save_state(Json& state, std::vector<std::string>& logs) override {
     state[kKept] = file_.size();
+    logs.push_back(path_);
   }
 
  private:
@@ -47,6 +47,7 @@ class LogFileCallback final : public TrainerCallback {
     if (from.contains(key)) to[as] = from[key];
   }
 
+  std::string path_;
   AppendFile file_;
 };
 

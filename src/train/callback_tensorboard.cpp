@@ -51,7 +51,10 @@ class TensorBoardCallback final : public TrainerCallback {
     }
   }
 
-  void save_state(Json& state) override { state[kKept] = {{"path", writer_->path()}, {"bytes", writer_->size()}}; }
+  void save_state(Json& state, std::vector<std::string>& logs) override {
+    state[kKept] = {{"path", writer_->path()}, {"bytes", writer_->size()}};
+    logs.push_back(writer_->path());
+  }
 
  private:
   std::unique_ptr<EventWriter> writer_;

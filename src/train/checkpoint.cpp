@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <unordered_map>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
+#include "train/checkpoint_folder.h"
 #include "train/output_folder.h"
 
 namespace lathe {
@@ -19,34 +21,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kManifestFormat = 1;
-constexpr const char* kManifest = "manifest.json";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
-
-std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
-  LATHE_ASSERT(tensor.is_contiguous());
-  return {static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()};
-}
-
-TensorToSave to_save(std::string name, const at::Tensor& tensor) {
-  return {std::move(name), DType::kF32, tensor.sizes().vec(), bytes_of(tensor)};
-}
 
 bool has_own_master(const TrainableParameter& parameter) {
   return !parameter.compute.is_same(parameter.master);
 }
 
-void save_optimizer(const std::string& path, const ModelSaver& saver, const std::vector<TrainableParameter>& parameters,
-                    const AdamW& optimizer) {
-  std::vector<TensorToSave> tensors;
+FileToSave optimizer_file(const ModelSaver& saver, const std::vector<TrainableParameter>& parameters,
+                          const AdamW& optimizer) {
+  FileToSave file{.name = kOptimizer, .metadata = {{"step", std::to_string(optimizer.num_steps())}}};
   for (size_t i = 0; i < parameters.size(); ++i) {
     const std::string name = saver.file_name(parameters[i].id);
-    tensors.push_back(to_save(name + ".exp_avg", optimizer.moments()[i].exp_avg));
-    tensors.push_back(to_save(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq));
-    if (has_own_master(parameters[i])) tensors.push_back(to_save(name + ".master", parameters[i].master));
+    file.tensors.emplace_back(name + ".exp_avg", optimizer.moments()[i].exp_avg);
+    file.tensors.emplace_back(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq);
+    if (has_own_master(parameters[i])) file.tensors.emplace_back(name + ".master", parameters[i].master);
   }
-  save_safetensors(path, tensors, {{"format", "pt"}, {"step", std::to_string(optimizer.num_steps())}});
+  return file;
+}
+
+/// For each parameter how many tensors of the files are written when none of its own is left. A tensor's owner is told
+/// by its name, up to a suffix; one without an owner is everybody's.
+std::vector<size_t> last_reads(const FilesToSave& files, const ModelSaver& saver,
+                               const std::vector<TrainableParameter>& parameters) {
+  std::unordered_map<std::string, size_t> owners;
+  for (size_t i = 0; i < parameters.size(); ++i) owners[saver.file_name(parameters[i].id)] = i;
+  std::vector<size_t> last(parameters.size(), 0);
+  size_t count = 0;
+  for (const FileToSave& file : files) {
+    for (const auto& [name, tensor] : file.tensors) {
+      ++count;
+      const auto whole = owners.find(name);
+      const auto owner = whole != owners.end() ? whole : owners.find(name.substr(0, name.rfind('.')));
+      if (owner != owners.end()) {
+        last[owner->second] = count;
+      } else {
+        std::fill(last.begin(), last.end(), count);
+      }
+    }
+  }
+  return last;
 }
 
 void copy_in(const SafetensorsFile& file, const std::string& path, const std::string& name, at::Tensor& into) {
@@ -77,18 +91,6 @@ Json to_json(const Fingerprints& fingerprints) {
               {"data", fingerprints.data},
               {"tokenizer", fingerprints.tokenizer},
               {"template", fingerprints.template_text}};
-}
-
-Json describe_files(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  Json files = Json::object();
-  for (const std::string& name : names) {
-    const std::string path = folder + "/" + name;
-    files[name] = {{"bytes", fs::file_size(path)}, {"sha256", sha256_file(path)}};
-  }
-  return files;
 }
 
 void hash_sampled(Sha256& hash, const MappedFile& file) {
@@ -126,53 +128,39 @@ std::string fingerprint_weights(const std::string& model_directory) {
   return hash.hex();
 }
 
-void write_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
-                      const CheckpointContents& contents, const Fingerprints& fingerprints) {
-  const std::string beside = folder + ".tmp";
-  if (file_exists(beside)) remove_directory(beside);
-  ensure_writable_directory(beside, "output_dir");
-  saver.save(beside, store);
+PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
+                                     const CheckpointContents& contents, const Fingerprints& fingerprints) {
+  PendingCheckpoint pending{.folder = folder, .files = saver.files(store), .fingerprints = fingerprints};
   if (contents.optimizer != nullptr) {
-    save_optimizer(beside + "/" + kOptimizer, saver, store.parameters(), *contents.optimizer);
+    pending.files.push_back(optimizer_file(saver, store.parameters(), *contents.optimizer));
   }
-  atomic_write(beside + "/" + kState, dump_json(to_json(contents.state), 2) + "\n");
-  atomic_write(beside + "/training_args.json", contents.training_args);
-  const Json manifest = {{"format", kManifestFormat},          {"global_step", contents.state.global_step},
-                         {"files", describe_files(beside)},    {"fingerprints", to_json(fingerprints)},
-                         {"totals", to_json(contents.totals)}, {"callbacks", contents.callbacks}};
-  atomic_write(beside + "/" + kManifest, dump_json(manifest, 2) + "\n");
-  if (file_exists(folder)) remove_directory(folder);  // a damaged one, or one of a run that was taken back
-  commit_directory(beside, folder);
+  pending.last_reads = last_reads(pending.files, saver, store.parameters());
+  pending.files.push_back({.name = kState, .text = dump_json(to_json(contents.state), 2) + "\n"});
+  pending.files.push_back({.name = "training_args.json", .text = contents.training_args});
+  pending.manifest = {{"global_step", contents.state.global_step},
+                      {"totals", to_json(contents.totals)},
+                      {"callbacks", contents.callbacks}};
+  pending.logs = contents.logs;
+  return pending;
 }
 
-std::optional<std::string> find_damage(const std::string& folder) {
-  const std::string manifest_path = folder + "/" + kManifest;
-  if (!file_exists(manifest_path)) return fmt::format("{} is missing", kManifest);
-  try {
-    const Json manifest = read_json_file(manifest_path);
-    if (manifest.value("format", 0) != kManifestFormat) return fmt::format("{} is of another format", kManifest);
-    for (const auto& [name, file] : manifest.at("files").items()) {
-      const std::string path = folder + "/" + name;
-      if (!file_exists(path)) return name + " is missing";
-      if (fs::file_size(path) != file.at("bytes").get<uintmax_t>())
-        return name + " does not have the size it was saved with";
-      if (sha256_file(path) != file.at("sha256").get<std::string>()) {
-        return name + " does not have the checksum it was saved with";
-      }
-    }
-    if (!manifest["files"].contains(kOptimizer)) return "it has no optimizer state (save_only_model)";
-  } catch (const nlohmann::json::exception&) {
-    return fmt::format("{} lacks what a manifest has", kManifest);
-  } catch (const Error& error) {
-    return error.message();
-  }
+void write_checkpoint(const PendingCheckpoint& pending, const SaveProgress& progress) {
+  Json manifest = pending.manifest;
+  manifest["fingerprints"] = to_json(pending.fingerprints);
+  for (const std::string& log : pending.logs) sync_file(log);
+  write_checkpoint_folder(pending.folder, pending.files, std::move(manifest), progress);
+}
+
+std::optional<std::string> why_not_resume(const std::string& folder) {
+  if (auto damage = find_damage(folder)) return damage;
+  if (!read_manifest(folder)["files"].contains(kOptimizer)) return "it has no optimizer state (save_only_model)";
   return std::nullopt;
 }
 
 ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const std::string& output_dir) {
   if (!setting || setting->empty() || *setting == "false") return {"", ""};
   if (*setting != "true") {
-    const auto damage = find_damage(*setting);
+    const auto damage = why_not_resume(*setting);
     if (damage) {
       throw Error(ErrorKind::kConfig, fmt::format("'{}' is no whole checkpoint: {}", *setting, *damage),
                   {.file = "", .line = 0, .key = "resume_from_checkpoint"},
@@ -182,16 +170,16 @@ ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const 
   }
   std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
   for (auto folder = all.rbegin(); folder != all.rend(); ++folder) {
-    const auto damage = find_damage(folder->path);
+    const auto damage = why_not_resume(folder->path);
     if (!damage) return {folder->path, fmt::format("Resuming from {} at step {}", folder->path, folder->step)};
-    log::warning("{} is damaged: {}; the one before it is tried", folder->path, *damage);
+    log::warning("{} cannot be gone on from: {}; the one before it is tried", folder->path, *damage);
   }
   return {"", all.empty() ? fmt::format("Nothing to resume from in {}: starting from step 0, row 0", output_dir)
                           : fmt::format("No whole checkpoint in {}: starting from step 0, row 0", output_dir)};
 }
 
 void check_fingerprints(const std::string& folder, const Fingerprints& fingerprints) {
-  const Json manifest = read_json_file(folder + "/" + kManifest);
+  const Json manifest = read_manifest(folder);
   const Json ours = to_json(fingerprints);
   const std::pair<const char*, const char*> kinds[] = {
       {"base_weights", "base weights"}, {"data", "data"}, {"tokenizer", "tokenizer"}, {"template", "template"}};
@@ -210,9 +198,9 @@ RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& 
                                    AdamW& optimizer) {
   store.load_trained(saver.load(folder));
   load_optimizer(folder + "/" + kOptimizer, saver, store, optimizer);
-  const Json manifest = read_json_file(folder + "/" + kManifest);
+  const Json manifest = read_manifest(folder);
   return {read_trainer_state(folder + "/" + kState),
-          parse_run_totals(manifest.value("totals", Json::object()), folder + "/" + kManifest),
+          parse_run_totals(manifest.value("totals", Json::object()), folder + "/manifest.json"),
           manifest.value("callbacks", Json::object())};
 }
 

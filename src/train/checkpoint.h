@@ -1,12 +1,14 @@
 #pragma once
-// A checkpoint-N folder: model files that peft and transformers load as they stand, optimizer.safetensors (moments by
-// parameter name), trainer_state.json, and manifest.json, which has every file's SHA-256 and says what the run was fed.
+// What a checkpoint-N folder holds: model files that peft and transformers load as they stand, optimizer.safetensors
+// (moments by parameter name), trainer_state.json, and in manifest.json what the run was fed.
 #include <future>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/optimizer.h"
 #include "engine/trainable.h"
+#include "train/checkpoint_folder.h"
 #include "train/model_saver.h"
 #include "train/trainer_state.h"
 
@@ -26,17 +28,30 @@ struct CheckpointContents {
   const TrainerState& state;
   const RunTotals& totals;
   Json callbacks;                    ///< what callbacks want back
+  std::vector<std::string> logs;     ///< paths of logs that have to last as far as the checkpoint tells of them
   std::string training_args;         ///< JSON text
   const AdamW* optimizer = nullptr;  ///< null: save_only_model
 };
 
-/// Writes beside (checkpoint-N.tmp), syncs, hashes, renames: folder is whole or absent. @throws Error(kIo)
-void write_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
-                      const CheckpointContents& contents, const Fingerprints& fingerprints);
+/// A checkpoint of an instant, before it is written. Its tensors are the run's own: a parameter i must not change
+/// before last_reads[i] tensors have been written.
+struct PendingCheckpoint {
+  std::string folder;
+  FilesToSave files;
+  Json manifest;
+  Fingerprints fingerprints;
+  std::vector<std::string> logs;
+  std::vector<size_t> last_reads;
+};
+[[nodiscard]] PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver& saver,
+                                                   const ParameterStore& store, const CheckpointContents& contents,
+                                                   const Fingerprints& fingerprints);
 
-/// The first thing wrong with a checkpoint ("adapter_model.safetensors does not have the checksum it was saved with");
-/// nullopt: it is whole and can be gone on from.
-[[nodiscard]] std::optional<std::string> find_damage(const std::string& folder);
+/// folder becomes whole, or stays what it was. May run on any thread. @throws Error(kIo)
+void write_checkpoint(const PendingCheckpoint& pending, const SaveProgress& progress = {});
+
+/// Why a run cannot go on from a checkpoint: its damage, or that it holds the model only. nullopt: it can.
+[[nodiscard]] std::optional<std::string> why_not_resume(const std::string& folder);
 
 /// Where a run begins, and a sentence that says so.
 struct ResumeChoice {

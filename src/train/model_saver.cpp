@@ -16,8 +16,9 @@ constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt",     "chat_template.jinja"};
 
-void copy_if_there(const std::string& from, const std::string& to, const char* name) {
-  if (file_exists(from + "/" + name)) atomic_write(to + "/" + name, read_text_file(from + "/" + name));
+void add_if_there(FilesToSave& files, const std::string& folder, const char* name) {
+  const std::string path = folder + "/" + name;
+  if (file_exists(path)) files.push_back({.name = name, .copied_from = path});
 }
 
 }  // namespace
@@ -30,21 +31,23 @@ ModelSaver::ModelSaver(const TrainingArguments& args, ModelShape shape, std::opt
       lora_(std::move(lora)),
       model_directory_(std::move(model_directory)) {}
 
-void ModelSaver::save(const std::string& directory, const ParameterStore& store) const {
-  if (lora_) {
-    save_adapter(directory, *lora_, store.trained_weights());
-  } else {
-    save_model_weights(directory, shape_, store.all_weights());
-    copy_if_there(model_directory_, directory, "generation_config.json");
-  }
-  copy_tokenizer(directory);
+FilesToSave ModelSaver::files(const ParameterStore& store) const {
+  FilesToSave files =
+      lora_ ? adapter_files(*lora_, store.trained_weights()) : model_weight_files(shape_, store.all_weights());
+  if (!lora_) add_if_there(files, model_directory_, "generation_config.json");
+  add_tokenizer(files);
+  return files;
 }
 
-void ModelSaver::copy_tokenizer(const std::string& directory) const {
-  for (const char* name : kTokenizerFiles) copy_if_there(model_directory_, directory, name);
+void ModelSaver::save(const std::string& directory, const ParameterStore& store) const {
+  save_files(directory, files(store));
+}
+
+void ModelSaver::add_tokenizer(FilesToSave& files) const {
+  for (const char* name : kTokenizerFiles) add_if_there(files, model_directory_, name);
   const Json inference = {{"template", template_name_},
                           {"enable_thinking", enable_thinking_ ? Json(*enable_thinking_) : Json(nullptr)}};
-  atomic_write(directory + "/inference.json", dump_json(inference, 2) + "\n");
+  files.push_back({.name = "inference.json", .text = dump_json(inference, 2) + "\n"});
 }
 
 TensorMap ModelSaver::load(const std::string& directory) const {

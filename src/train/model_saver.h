@@ -17,7 +17,9 @@ class ModelSaver {
              std::string model_directory);
 
   /// adapter_config.json + adapter_model.safetensors, or config.json + model.safetensors; tokenizer files;
-  /// inference.json (the template that eval, chat and serve take up). directory has to exist. @throws Error(kIo)
+  /// inference.json (the template that eval, chat and serve take up). The tensors are the store's own.
+  [[nodiscard]] FilesToSave files(const ParameterStore& store) const;
+  /// Writes them; directory has to exist. @throws Error(kIo)
   void save(const std::string& directory, const ParameterStore& store) const;
   /// The trained weights of such a folder. @throws Error(kData)
   [[nodiscard]] TensorMap load(const std::string& directory) const;
@@ -28,7 +30,7 @@ class ModelSaver {
   [[nodiscard]] const ModelShape& shape() const { return shape_; }
 
  private:
-  void copy_tokenizer(const std::string& directory) const;
+  void add_tokenizer(FilesToSave& files) const;
   std::string template_name_;
   std::optional<bool> enable_thinking_;
   ModelShape shape_;

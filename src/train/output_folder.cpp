@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "train/checkpoint_folder.h"
 
 namespace lathe {
 namespace {
@@ -49,9 +50,9 @@ void set_aside(const std::string& output_dir) {
   const std::string base = fmt::format("{}.{}", without_trailing_slash(output_dir), timestamp());
   std::string target = base;
   for (int i = 2; file_exists(target); ++i) target = fmt::format("{}-{}", base, i);
-  std::error_code error;
-  fs::rename(output_dir, target, error);
-  if (error) {
+  try {
+    rename_directory(without_trailing_slash(output_dir), target);
+  } catch (const Error& error) {
     throw Error(ErrorKind::kConfig,
                 fmt::format("'{}' holds another run's results and cannot be renamed: {}", output_dir, error.message()),
                 {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
@@ -65,7 +66,13 @@ bool holds_results(const std::string& directory) {
   for (const char* name : kResultFiles) {
     if (file_exists(directory + "/" + name)) return true;
   }
-  return !list_checkpoints(directory).empty();
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const fs::path& path = entry.path();
+    const bool aside = path.extension() == ".old";  // see put_in_place in train/checkpoint_folder.cpp
+    if (step_of((aside ? path.stem() : path.filename()).string())) return true;
+  }
+  return false;
 }
 
 void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming) {
@@ -93,31 +100,23 @@ std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir) {
   return found;
 }
 
-void remove_strays(const std::string& output_dir) {
-  std::vector<std::string> strays;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(output_dir, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && name.starts_with(kPrefix) && name.find(".tmp") != std::string::npos) {
-      strays.push_back(entry.path().string());
-    }
-  }
-  for (const std::string& stray : strays) remove_directory(stray);
-}
-
-void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best) {
+void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best,
+                        const std::string& written) {
   if (limit <= 0) return;
   const std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
   if (all.empty()) return;
-  const auto is_best = [&](const CheckpointFolder& folder) {
-    return best && fs::path(folder.path).filename() == fs::path(*best).filename();
+  const auto is = [](const CheckpointFolder& folder, const std::string& path) {
+    return fs::path(folder.path).filename() == fs::path(path).filename();
   };
-  const bool best_is_old = std::any_of(all.begin(), all.end() - 1, is_best);
+  const std::string newest = written.empty() ? all.back().path : written;
+  const bool best_is_old =
+      best && std::any_of(all.begin(), all.end(), [&](const auto& f) { return is(f, *best) && !is(f, newest); });
   const size_t keep = std::max(static_cast<size_t>(limit), size_t{best_is_old ? 2U : 1U});
   size_t remaining = all.size();
-  for (size_t i = 0; i + 1 < all.size() && remaining > keep; ++i) {
-    if (is_best(all[i])) continue;
-    remove_directory(all[i].path);
+  for (const CheckpointFolder& folder : all) {
+    if (remaining <= keep) return;
+    if (is(folder, newest) || (best && is(folder, *best))) continue;
+    remove_checkpoint(folder.path);
     --remaining;
   }
 }

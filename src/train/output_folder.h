@@ -23,10 +23,10 @@ struct CheckpointFolder {
 /// checkpoint-N folders, oldest step first.
 [[nodiscard]] std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir);
 
-/// Removes unfinished checkpoints of a killed run (checkpoint-N.tmp…).
-void remove_strays(const std::string& output_dir);
-
-/// Drops the oldest until limit are left; never the newest and never `best`. limit <= 0: keeps all.
-void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best);
+/// Drops the oldest until limit are left; never `best`, and never the one just written ("": that of the highest step):
+/// a run that went back to an older checkpoint may have later ones, damaged or not, beside it. limit <= 0: keeps all.
+/// @throws Error(kIo)
+void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best,
+                        const std::string& written = "");
 
 }  // namespace lathe

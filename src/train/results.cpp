@@ -85,6 +85,8 @@ Json train_results(const ResultParts& parts) {
   Json results = trainer.metrics();
   results["epoch"] = trainer.state().epoch;
   results["train_tokens_per_second"] = rounded(runtime > 0 ? static_cast<double>(totals.tokens) / runtime : 0, 3);
+  results["checkpoints_saved"] = trainer.num_saves();
+  results["checkpoint_stall_seconds"] = rounded(trainer.save_stall_s(), 4);
   results["train_samples"] = parts.data.rows_kept;
   results["tokens_seen"] = totals.tokens;
   results["tokens_trained"] = totals.trained_tokens;

@@ -52,14 +52,15 @@ TrainOutput Trainer::train() {
   updates_ =
       std::make_unique<UpdateQueue>(loader_, state_.global_step, length_.max_steps, args_.dataloader_num_workers);
   for (auto& callback : callbacks_) callback->on_train_begin(view());
-  if (totals_.evaluation_pending) act_on({.evaluate = true});
-  if (args_.eval_on_start && state_.global_step == 0 && can_evaluate()) evaluate();
+  const bool first = args_.eval_on_start && state_.global_step == 0 && parts_.resume_folder.empty();
+  if (totals_.evaluation_pending || first) act_on({.evaluate = true});
   while (state_.global_step < length_.max_steps && stopped_by_ == 0) {
     const double step_start = now_s();
     last_ = training_step();
     count_step(last_);
     longest_step_s_ = std::max(longest_step_s_, now_s() - step_start);
     for (auto& callback : callbacks_) callback->on_step_end(view());
+    finish_save(/*wait=*/false);
 
     Control control = control_after_step(args_, state_, epoch_ended());
     control.save |= take_save_request();
@@ -106,7 +107,8 @@ Trainer::StepResult Trainer::training_step() {
   step.grad_norm = gradient_norm(parts_.store.parameters());
   check_finite(step);
   step.learning_rate = schedule_.learning_rate(state_.global_step);
-  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm));
+  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm),
+                  [this](size_t parameter) { writer_.wait_for_parameter(parameter); });
   parts_.store.publish();
   return step;
 }
@@ -175,31 +177,72 @@ void Trainer::log(Json logs) {
   Json entry = logs;
   entry["step"] = state_.global_step;
   state_.log_history.push_back(std::move(entry));
-  for (auto& callback : callbacks_) callback->on_log(view(), logs);
+  for (auto& callback : callbacks_) {
+    try {
+      callback->on_log(view(), logs);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kIo) throw;
+      log::warning("a line of the log is lost: {}", error.what());  // trainer_state.json has it, too
+    }
+  }
 }
 
 void Trainer::save_checkpoint() {
   if (last_saved_step_ == state_.global_step && !totals_.evaluation_pending) return;
+  finish_save(/*wait=*/true);
+  saving_ = fmt::format("{}/checkpoint-{}", args_.output_dir, state_.global_step);
+  best_before_ = state_.best_model_checkpoint;
+  last_saved_step_ = state_.global_step;
   const double start = now_s();
-  const std::string folder = fmt::format("{}/checkpoint-{}", args_.output_dir, state_.global_step);
+  try {
+    PendingCheckpoint pending = collect(*saving_);
+    writer_.begin(std::move(pending),
+                  [folder = args_.output_dir, limit = args_.save_total_limit, best = state_.best_model_checkpoint,
+                   written = *saving_] { rotate_checkpoints(folder, limit, best, written); });
+  } catch (const std::bad_alloc&) {
+    note_failed_save(*saving_, "no memory left to prepare it");
+  } catch (const std::exception& error) {
+    note_failed_save(*saving_, error.what());
+  }
+  save_begin_s_ += now_s() - start;
+}
+
+PendingCheckpoint Trainer::collect(const std::string& folder) {
   if (state_.best_global_step) {
     const std::string best = fmt::format("{}/checkpoint-{}", args_.output_dir, *state_.best_global_step);
     if (*state_.best_global_step == state_.global_step || file_exists(best)) state_.best_model_checkpoint = best;
   }
   totals_.runtime_s = elapsed_s();
   Json kept = Json::object();
-  for (auto& callback : callbacks_) callback->save_state(kept);
-  write_checkpoint(folder, parts_.saver, parts_.store,
-                   {.state = state_,
-                    .totals = totals_,
-                    .callbacks = std::move(kept),
-                    .training_args = to_json_text(args_),
-                    .optimizer = args_.save_only_model ? nullptr : &optimizer_},
-                   parts_.fingerprints);
-  last_saved_step_ = state_.global_step;
-  rotate_checkpoints(args_.output_dir, args_.save_total_limit, state_.best_model_checkpoint);
-  longest_save_s_ = std::max(longest_save_s_, now_s() - start);
-  for (auto& callback : callbacks_) callback->on_save(view(), folder);
+  std::vector<std::string> logs;
+  for (auto& callback : callbacks_) callback->save_state(kept, logs);
+  return collect_checkpoint(folder, parts_.saver, parts_.store,
+                            {.state = state_,
+                             .totals = totals_,
+                             .callbacks = std::move(kept),
+                             .logs = std::move(logs),
+                             .training_args = to_json_text(args_),
+                             .optimizer = args_.save_only_model ? nullptr : &optimizer_},
+                            parts_.fingerprints);
+}
+
+void Trainer::finish_save(bool wait) {
+  const std::optional<SaveOutcome> outcome = writer_.take(wait);
+  if (!outcome) return;
+  longest_save_s_ = std::max(longest_save_s_, outcome->seconds);
+  if (outcome->error) return note_failed_save(outcome->folder, *outcome->error);
+  save_error_.clear();
+  ++num_saves_;
+  for (auto& callback : callbacks_) callback->on_save(view(), outcome->folder);
+}
+
+void Trainer::note_failed_save(const std::string& folder, const std::string& error) {
+  save_error_ = error;
+  if (state_.best_model_checkpoint == folder) state_.best_model_checkpoint = best_before_;
+  const std::vector<CheckpointFolder> whole = list_checkpoints(args_.output_dir);
+  log::warning(
+      "{} could NOT be saved: {}; the run goes on, {}, and the next save point tries again", folder, error,
+      whole.empty() ? "without any checkpoint yet" : fmt::format("the newest checkpoint is {}", whole.back().path));
 }
 
 void Trainer::resume() {
@@ -213,6 +256,10 @@ void Trainer::resume() {
   state_.save_steps = fresh.save_steps;
   totals_ = restored.totals;
   callback_state_ = std::move(restored.callbacks);
+  if (state_.best_global_step) {  // the folder may have been moved since
+    const std::string best = fmt::format("{}/checkpoint-{}", args_.output_dir, *state_.best_global_step);
+    if (file_exists(best)) state_.best_model_checkpoint = best;
+  }
   last_saved_step_ = state_.global_step;
 }
 
@@ -240,6 +287,7 @@ RunView Trainer::view() const {
 }
 
 TrainOutput Trainer::finish() {
+  finish_save(/*wait=*/true);
   totals_.loss += totals_.loss_since_log;
   totals_.loss_since_log = 0;
   const double runtime = elapsed_s();
@@ -248,7 +296,8 @@ TrainOutput Trainer::finish() {
   TrainOutput output{.global_step = state_.global_step,
                      .train_loss = totals_.loss / std::max(steps, 0.001),
                      .train_runtime_s = runtime,
-                     .stopped_by_signal = stopped_by_};
+                     .stopped_by_signal = stopped_by_,
+                     .save_error = save_error_};
   metrics_ = {{"train_runtime", rounded(runtime, 4)},
               {"train_samples_per_second", rounded(static_cast<double>(totals_.rows) / runtime, 3)},
               {"train_steps_per_second", rounded(steps / runtime, 3)},
@@ -264,6 +313,10 @@ TrainOutput Trainer::finish() {
 
 void Trainer::load_best() {
   if (!args_.load_best_model_at_end || !state_.best_model_checkpoint) return;
+  if (const auto damage = find_damage(*state_.best_model_checkpoint)) {
+    log::warning("the best model stays in {} and is not loaded: {}", *state_.best_model_checkpoint, *damage);
+    return;
+  }
   log::info("Loading best model from {} (score: {}).", *state_.best_model_checkpoint, *state_.best_metric);
   parts_.store.load_trained(parts_.saver.load(*state_.best_model_checkpoint));
 }

@@ -18,6 +18,7 @@
 #include "train/accelerator.h"
 #include "train/callback.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_writer.h"
 #include "train/model_saver.h"
 #include "train/run_length.h"
 #include "train/trainer_state.h"
@@ -30,6 +31,7 @@ struct TrainOutput {
   double train_loss = 0;
   double train_runtime_s = 0;
   int stopped_by_signal = 0;  ///< 0: ran to its end, or to max_time
+  std::string save_error;     ///< why the last checkpoint is missing; "": it is not
 };
 
 /// What a Trainer works on. Everything outlives it.
@@ -58,7 +60,8 @@ class Trainer {
   /// Mean loss of each evaluation batch weighted by its rows, as transformers; logged, and the best is remembered.
   /// Null when a signal asked to stop before it was done.
   Json evaluate();
-  /// Saves a checkpoint of this instant (once a step), and drops old ones by save_total_limit.
+  /// Begins to save a checkpoint of this instant (once a step), then to drop old ones by save_total_limit; both go on
+  /// behind training. A save that fails is a warning: the run goes on, and the next save point tries again.
   void save_checkpoint();
 
   void add_callback(std::unique_ptr<TrainerCallback> callback);
@@ -71,6 +74,9 @@ class Trainer {
   [[nodiscard]] double input_wait_s() const { return input_wait_s_; }  ///< that updates waited for their batches
   [[nodiscard]] int stopped_by_signal() const { return stopped_by_; }  ///< 0: it was not
   [[nodiscard]] double start_s() const { return start_s_; }            ///< now_s() when train() began
+  [[nodiscard]] int64_t num_saves() const { return num_saves_; }       ///< checkpoints that became whole
+  /// Seconds that saving held training up: gathering, and waiting for tensors to be read or a save to end.
+  [[nodiscard]] double save_stall_s() const { return save_begin_s_ + writer_.waited_s(); }
   /// What callbacks kept in the checkpoint that was resumed; null in a new run.
   [[nodiscard]] const Json& callback_state() const { return callback_state_; }
 
@@ -94,6 +100,9 @@ class Trainer {
   /// nullopt: a signal asked to stop before it was done.
   std::optional<double> evaluation_loss(const std::vector<std::vector<int64_t>>& batches);
   void remember_best(const Json& metrics);
+  PendingCheckpoint collect(const std::string& folder);
+  void finish_save(bool wait);
+  void note_failed_save(const std::string& folder, const std::string& error);
   void resume();
   void load_best();
   TrainOutput finish();
@@ -115,8 +124,13 @@ class Trainer {
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;
   int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
-  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, input_wait_s_ = 0;
+  double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, save_begin_s_ = 0,
+         input_wait_s_ = 0;
   int stopped_by_ = 0;
+  int64_t num_saves_ = 0;
+  std::string save_error_;                           ///< of the last save; "": it went well
+  std::optional<std::string> best_before_, saving_;  ///< best_model_checkpoint before the save under way; its folder
+  CheckpointWriter writer_;                          ///< last: its thread reads what stands above
 };
 
 }  // namespace lathe

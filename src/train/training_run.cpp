@@ -22,6 +22,7 @@
 #include "ops/profile.h"
 #include "train/callbacks.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_folder.h"
 #include "train/clock.h"
 #include "train/lora_target.h"
 #include "train/memory_check.h"
@@ -151,6 +152,7 @@ struct TrainingRun::Impl {
   void make_trainer();
   void print_start() const;
   void save_and_report();
+  void write_state_of_failure() const;
 };
 
 void TrainingRun::Impl::read_data() {
@@ -178,13 +180,15 @@ void TrainingRun::Impl::read_data() {
 }
 
 void TrainingRun::Impl::open_output() {
+  const bool resumes = args.resume_from_checkpoint && *args.resume_from_checkpoint != "false";
+  if (resumes) clean_up_after_kill(args.output_dir);  // first of all: a checkpoint may have to be put back
   resume = choose_checkpoint(args.resume_from_checkpoint, args.output_dir);
   const bool asked = args.resume_from_checkpoint && *args.resume_from_checkpoint == "true";
   const bool finished = file_exists(args.output_dir + "/train_results.json");
   const bool inside = resume.folder.starts_with(args.output_dir);
   prepare_output_folder(args.output_dir, args.overwrite_output_dir,
                         resume.folder.empty() ? asked && !finished : asked || inside);
-  remove_strays(args.output_dir);
+  if (!resumes) clean_up_after_kill(args.output_dir);
   log::open_log_file(args.output_dir + "/train.log");
   if (!resume.folder.empty()) check_fingerprints(resume.folder, fingerprints);
 }
@@ -303,6 +307,14 @@ void TrainingRun::Impl::save_and_report() {
   if (!trainer->eval_metrics().is_null()) log::info("{}", metrics_block("eval", trainer->eval_metrics()));
 }
 
+void TrainingRun::Impl::write_state_of_failure() const {
+  try {
+    write_trainer_state(args.output_dir, trainer->state());
+  } catch (const Error& error) {
+    log::warning("{}", error.what());  // what ended the run is what has to be told
+  }
+}
+
 TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, std::vector<std::string> notes)
     : impl_(std::make_unique<Impl>()) {
   install_cpu_allocator();
@@ -329,12 +341,15 @@ TrainOutput TrainingRun::train() {
     output = impl_->trainer->train();
     if (impl_->args.profile) log::info("{}", ops::describe(ops::stop_profile()));
   } catch (const Error&) {
-    write_trainer_state(impl_->args.output_dir, impl_->trainer->state());
+    impl_->write_state_of_failure();
     throw;
   }
   impl_->save_and_report();
   if (output.stopped_by_signal == 0 && impl_->adapter_only) {
     check_adapter_moved(*impl_->store, *impl_->trainer, impl_->args.learning_rate);
+  }
+  if (!output.save_error.empty()) {
+    throw Error(ErrorKind::kIo, fmt::format("the last checkpoint could not be saved: {}", output.save_error));
   }
   return output;
 }

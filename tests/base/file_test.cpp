@@ -115,7 +115,6 @@ TEST_F(File, AppendsAndCuts) {
     AppendFile file(path("a"));
     file.append("one\n");
     file.append("two\n");
-    file.sync();
     EXPECT_EQ(file.size(), 8);
     EXPECT_EQ(read_text_file(path("a")), "one\ntwo\n");
   }
@@ -126,26 +125,27 @@ TEST_F(File, AppendsAndCuts) {
   EXPECT_EQ(AppendFile(path("a"), 100).size(), 10);
 }
 
-TEST_F(File, CommitsAWholeFolder) {
-  fs::create_directories(path("tmp/sub"));
-  atomic_write(path("tmp/sub/a"), "x");
-  static int syncs = 0;
-  syncs = 0;
-  write_calls().fsync = [](int fd) { return ++syncs, ::fsync(fd); };
-  commit_directory(path("tmp"), path("done"));
-  EXPECT_EQ(syncs, 4);  // the file, its folder, the folder above, the parent of all
-  EXPECT_EQ(read_text_file(path("done/sub/a")), "x");
-  EXPECT_FALSE(file_exists(path("tmp")));
-  fs::create_directories(path("tmp"));
-  EXPECT_THAT(error_of(ErrorKind::kIo, [&] { commit_directory(path("tmp"), path("done")); }), HasSubstr("File exists"));
+TEST_F(File, ALineThatFailedIsCutOffByTheNext) {
+  AppendFile file(path("a"));
+  file.append("one\n");
+  write_calls().write = [](int fd, const void* bytes, size_t) -> ssize_t {
+    static int turn = 0;
+    if (turn++ == 0) return ::write(fd, bytes, 2);
+    return errno = ENOSPC, -1;
+  };
+  EXPECT_THAT(error_of(ErrorKind::kIo, [&] { file.append("two\n"); }), HasSubstr("No space left"));
+  EXPECT_EQ(read_text_file(path("a")), "one\ntw");
+  write_calls() = system_write_calls();
+  file.append("three\n");
+  EXPECT_EQ(read_text_file(path("a")), "one\nthree\n");
 }
 
-TEST_F(File, DoesNotRenameAFolderThatCouldNotBeSynced) {
-  fs::create_directories(path("tmp"));
-  atomic_write(path("tmp/a"), "x");
-  write_calls().fsync = [](int) { return errno = EIO, -1; };
-  EXPECT_THAT(error_of(ErrorKind::kIo, [&] { commit_directory(path("tmp"), path("done")); }), HasSubstr("cannot sync"));
-  EXPECT_FALSE(file_exists(path("done")));
+TEST_F(File, AFolderIsRenamedOnlyToAFreePlace) {
+  make_directory(path("x/y"));
+  make_directory(path("z"));
+  EXPECT_THAT(error_of(ErrorKind::kIo, [&] { rename_directory(path("x"), path("z")); }), HasSubstr("File exists"));
+  rename_directory(path("x"), path("w"));
+  EXPECT_TRUE(fs::is_directory(path("w/y")));
 }
 
 TEST_F(File, ChecksAFolderBeforeItIsNeeded) {
@@ -159,8 +159,11 @@ TEST_F(File, ChecksAFolderBeforeItIsNeeded) {
 
 TEST_F(File, RemovesAndMeasures) {
   fs::create_directories(path("x/y"));
+  atomic_write(path("x/y/a"), "");
+  fs::create_directory_symlink(path("x"), path("x/y/loop"));
   remove_directory(path("x"));
   EXPECT_FALSE(file_exists(path("x")));
+  remove_directory(path("x"));
   const int64_t expected = static_cast<int64_t>(fs::space(folder_).available);
   EXPECT_NEAR(static_cast<double>(free_disk_bytes(path("not/yet/there"))), static_cast<double>(expected), 1e9);
 }

@@ -81,8 +81,6 @@ TEST_F(OutputFolder, CheckpointsAreInOrderOfTheirSteps) {
   fs::create_directories(root_ + "/out/checkpoint-30.tmp");
   fs::create_directories(root_ + "/out/checkpoint-x");
   EXPECT_EQ(steps(), (std::vector<int64_t>{9, 20, 100}));
-  remove_strays(root_ + "/out");
-  EXPECT_FALSE(fs::exists(root_ + "/out/checkpoint-30.tmp"));
 }
 
 TEST_F(OutputFolder, RotationSparesTheNewestAndTheBest) {
@@ -96,6 +94,15 @@ TEST_F(OutputFolder, RotationSparesTheNewestAndTheBest) {
   EXPECT_EQ(steps(), (std::vector<int64_t>{50}));
   rotate_checkpoints(root_ + "/out", 0, std::nullopt);
   EXPECT_EQ(steps(), (std::vector<int64_t>{50}));
+}
+
+TEST_F(OutputFolder, RotationSparesWhatWasJustWrittenByARunThatWentBack) {
+  for (const int step : {4, 6, 10}) checkpoint(step);  // 10 was damaged: the run went on from 4
+  rotate_checkpoints(root_ + "/out", 1, std::nullopt, root_ + "/out/checkpoint-6");
+  EXPECT_EQ(steps(), (std::vector<int64_t>{6}));
+  for (const int step : {4, 10}) checkpoint(step);
+  rotate_checkpoints(root_ + "/out", 1, root_ + "/out/checkpoint-4", root_ + "/out/checkpoint-6");
+  EXPECT_EQ(steps(), (std::vector<int64_t>{4, 6}));
 }
 
 }  // namespace

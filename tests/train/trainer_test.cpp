@@ -2,10 +2,14 @@
 
 #include <lathe/error.h>
 
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <sstream>
+#include <string_view>
 
+#include "base/signals.h"
+#include "base/write_calls.h"
 #include "train/output_folder.h"
 #include "train/training_fixture.h"
 
@@ -127,6 +131,74 @@ TEST_F(TrainerTest, SigUsr1SavesAndGoesOn) {
   EXPECT_EQ(training.train().global_step, 10);
   EXPECT_TRUE(exists("checkpoint-1"));
   EXPECT_FALSE(exists("checkpoint-2"));
+}
+
+TEST_F(TrainerTest, SigUsr1DuringAnEvaluationSavesAndTheEvaluationIsDoneAgain) {
+  {
+    TrainingRun training(settings({"eval_on_start=true", "save_total_limit=0"}), root_ + "/model", {});
+    std::raise(SIGUSR1);  // nothing asks for it before the first evaluation does
+    training.train();
+  }
+  const Json undisturbed = json("trainer_state.json");
+  EXPECT_FALSE(why_not_resume(out("checkpoint-0")).has_value());
+  run({"eval_on_start=true", "save_total_limit=0", "resume_from_checkpoint=" + out("checkpoint-0")});
+  EXPECT_EQ(logged(json("trainer_state.json"), "eval_loss"), logged(undisturbed, "eval_loss"));
+  EXPECT_EQ(logged(json("trainer_state.json"), "loss"), logged(undisturbed, "loss"));
+}
+
+TEST_F(TrainerTest, AStopWhileRowsAreReadLeavesWithoutAnything) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        install_signal_handlers();
+        std::raise(SIGINT);
+        try {
+          run();
+        } catch (const Error& error) {
+          std::exit(exists("") ? 99 : exit_code(error.kind(), stop_signal()));
+        }
+      },
+      ::testing::ExitedWithCode(130), "");
+}
+
+/// The full disk: the run goes on, keeps what it has, says so, and tries again.
+TEST_F(TrainerTest, ASaveThatFailsDoesNotEndTheRun) {
+  const auto no_room_for_8 = [](const char* path, int flags, mode_t mode) {
+    if (std::string_view(path).find("checkpoint-8.tmp/opt") != std::string_view::npos) return errno = ENOSPC, -1;
+    return system_write_calls().open(path, flags, mode);
+  };
+  write_calls().open = no_room_for_8;
+  const TrainOutput output = run({"save_total_limit=1"});
+  write_calls() = system_write_calls();
+  EXPECT_EQ(output.global_step, 10);
+  EXPECT_FALSE(exists("checkpoint-8") || exists("checkpoint-8.tmp"));
+  EXPECT_FALSE(why_not_resume(out("checkpoint-10")).has_value());
+  const std::string log = bytes("train.log");
+  for (const char* text : {"checkpoint-8 could NOT be saved", "optimizer.safetensors: cannot create: No space left",
+                           "the newest checkpoint is", "checkpoint-4"}) {
+    EXPECT_NE(log.find(text), std::string::npos) << text;
+  }
+}
+
+TEST_F(TrainerTest, ALastSaveThatFailsIsSaidByTheExitCode) {
+  const auto sync_fails_late = [](const char* path, int flags, mode_t mode) {
+    write_calls().fsync = std::string_view(path).find("checkpoint-10.tmp/") != std::string_view::npos
+                              ? [](int) { return errno = EIO, -1; }
+                              : system_write_calls().fsync;
+    return system_write_calls().open(path, flags, mode);
+  };
+  write_calls().open = sync_fails_late;
+  try {
+    run();
+    FAIL() << "ended as if all were well";
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 1);
+    EXPECT_NE(std::string(error.what()).find("cannot sync: Input/output error"), std::string::npos) << error.what();
+  }
+  write_calls() = system_write_calls();
+  EXPECT_TRUE(exists("adapter_model.safetensors"));  // the model is there, and the checkpoint before
+  EXPECT_FALSE(why_not_resume(out("checkpoint-8")).has_value());
+  EXPECT_FALSE(exists("checkpoint-10"));
 }
 
 TEST_F(TrainerTest, MaxTimeSavesAndLeavesInPeace) {

@@ -9,6 +9,7 @@
 #include "app/model_lookup.h"
 #include "app/presets.h"
 #include "app/training_sample.h"
+#include "base/kill_point.h"
 #include "base/log.h"
 #include "config/config_file.h"
 #include "train/training_run.h"
@@ -60,6 +61,7 @@ std::string kind_of(const TrainingArguments& args) {
 }
 
 int run_train(const TrainWords& words) {
+  install_kill_point();
   if (words.config.empty() == words.type.empty()) {
     throw Error(
         ErrorKind::kConfig,
