@@ -30,6 +30,7 @@ struct TrainingArguments {
   std::string on_bad_row = "error";
   bool show_sample = true;
   bool profile = false;
+  bool use_cpu = false;
 
   // Adapter
   bool use_lora = false;

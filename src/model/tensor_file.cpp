@@ -35,7 +35,7 @@ void save_tensors(const std::string& path, const NamedTensors& tensors) {
   std::vector<at::Tensor> contiguous;  // owns the bytes until they are written
   std::vector<TensorToSave> entries;
   for (const auto& [name, tensor] : tensors) {
-    contiguous.push_back(tensor.contiguous());
+    contiguous.push_back(tensor.cpu().contiguous());
     const at::Tensor& flat = contiguous.back();
     entries.push_back({.name = name,
                        .dtype = ops::to_dtype(flat.scalar_type()),

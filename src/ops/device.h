@@ -16,8 +16,9 @@ namespace lathe::ops {
 struct GpuState {
   bool usable = false;
   std::string text;  ///< one line: what there is, or what is missing
+  int64_t free_bytes = 0;
 };
-/// For `lathe doctor`; never throws.
+/// For `lathe doctor` and the banner of a run; never throws.
 [[nodiscard]] GpuState gpu_state();
 
 struct DeviceMemory {
@@ -26,5 +27,8 @@ struct DeviceMemory {
 };
 /// Of this process so far; zeros for a CPU, whose ledger counts (base/memory_ledger.h).
 [[nodiscard]] DeviceMemory device_memory(c10::Device device);
+
+/// Waits for all that was queued; at once on a CPU.
+void synchronize(c10::Device device);
 
 }  // namespace lathe::ops

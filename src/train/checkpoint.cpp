@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
+#include "model/tensor_file.h"
 #include "train/output_folder.h"
 
 namespace lathe {
@@ -40,11 +41,16 @@ bool has_own_master(const TrainableParameter& parameter) {
 void save_optimizer(const std::string& path, const ModelSaver& saver, const std::vector<TrainableParameter>& parameters,
                     const AdamW& optimizer) {
   std::vector<TensorToSave> tensors;
+  std::vector<at::Tensor> here;  // owns what was copied from a GPU until it is written
+  const auto add = [&](std::string name, const at::Tensor& tensor) {
+    here.push_back(tensor.cpu());
+    tensors.push_back(to_save(std::move(name), here.back()));
+  };
   for (size_t i = 0; i < parameters.size(); ++i) {
     const std::string name = saver.file_name(parameters[i].id);
-    tensors.push_back(to_save(name + ".exp_avg", optimizer.moments()[i].exp_avg));
-    tensors.push_back(to_save(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq));
-    if (has_own_master(parameters[i])) tensors.push_back(to_save(name + ".master", parameters[i].master));
+    add(name + ".exp_avg", optimizer.moments()[i].exp_avg);
+    add(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq);
+    if (has_own_master(parameters[i])) add(name + ".master", parameters[i].master);
   }
   save_safetensors(path, tensors, {{"format", "pt"}, {"step", std::to_string(optimizer.num_steps())}});
 }
@@ -55,7 +61,11 @@ void copy_in(const SafetensorsFile& file, const std::string& path, const std::st
     throw Error(ErrorKind::kData, fmt::format("'{}' is missing or has another shape than this run's", name),
                 {.file = path}, "resume with the settings the checkpoint was made with");
   }
-  std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
+  if (into.is_cpu()) {
+    std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
+  } else {
+    into.copy_(map_tensor(file, found->second));
+  }
 }
 
 void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, AdamW& optimizer) {

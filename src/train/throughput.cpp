@@ -4,23 +4,28 @@
 
 #include <algorithm>
 
+#include "ops/device.h"
 #include "train/clock.h"
 
 namespace lathe {
 
-double measure_matmul_flops(at::ScalarType dtype) {
-  constexpr int64_t kSize = 768;
+double measure_matmul_flops(at::ScalarType dtype, at::Device device) {
+  const int64_t size = device.is_cpu() ? 768 : 8192;  // large enough to fill the machine
   constexpr double kBudget_s = 0.05;
-  const at::Tensor a = at::ones({kSize, kSize}, dtype), b = at::ones({kSize, kSize}, dtype);
-  at::Tensor product = at::empty({kSize, kSize}, dtype);
+  const auto options = at::dtype(dtype).device(device);
+  const at::Tensor a = at::ones({size, size}, options), b = at::ones({size, size}, options);
+  at::Tensor product = at::empty({size, size}, options);
+  const auto cube = static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size);
+  ops::synchronize(device);
   double best = 0;
   const double start = now_s();
   // The first product pays for threads and packing; at least one more is measured.
   for (int i = 0; i < 2 || now_s() - start < kBudget_s; ++i) {
     const double before = now_s();
     at::mm_out(product, a, b);
+    ops::synchronize(device);
     const double seconds = now_s() - before;
-    if (i > 0) best = std::max(best, 2.0 * kSize * kSize * kSize / seconds);
+    if (i > 0) best = std::max(best, 2.0 * cube / seconds);
   }
   return best;
 }

@@ -1,11 +1,9 @@
 // The plug-in's one exported symbol, and the few calls of the CUDA runtime that tests and benches need. Under another
 // compiler "the device" is the host.
-#include "kernels/cuda/table.h"
-
-#ifndef __CUDACC__
 #include <cstdlib>
 #include <cstring>
-#endif
+
+#include "kernels/cuda/table.h"
 
 namespace lathe::kernels::cuda {
 
@@ -14,6 +12,17 @@ namespace lathe::kernels::cuda {
 int32_t device_count() {
   int count = 0;
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+Status describe_device(Device* device) {
+  cudaDeviceProp properties{};
+  size_t free = 0, all = 0;
+  cudaError_t status = cudaGetDeviceProperties(&properties, 0);
+  if (status == cudaSuccess) status = cudaMemGetInfo(&free, &all);
+  std::strncpy(device->name, properties.name, sizeof(device->name) - 1);
+  device->capability = properties.major * 10 + properties.minor;
+  device->memory_bytes = static_cast<int64_t>(all);
+  device->free_bytes = static_cast<int64_t>(free);
+  return static_cast<Status>(status);
 }
 Status allocate(void** memory, int64_t bytes) {
   return static_cast<Status>(cudaMalloc(memory, static_cast<size_t>(bytes)));
@@ -35,6 +44,10 @@ const char* error_text(Status status) {
 
 int32_t device_count() {
   return 1;
+}
+Status describe_device(Device* device) {
+  *device = {"host", 0, 0, 0};
+  return 0;
 }
 Status allocate(void** memory, int64_t bytes) {
   *memory = std::malloc(static_cast<size_t>(bytes));
@@ -71,6 +84,7 @@ constexpr Kernels kKernels = {
     .sum_of_squares = &sum_of_squares,
     .dropout = &dropout,
     .device_count = &device_count,
+    .describe_device = &describe_device,
     .allocate = &allocate,
     .release = &release,
     .copy = &copy,

@@ -19,7 +19,7 @@ using Stream = void*;  ///< a cudaStream_t; null: the default one
 using Status = int32_t;
 
 /// Changes with every signature below.
-inline constexpr uint32_t kTableVersion = 1;
+inline constexpr uint32_t kTableVersion = 2;
 /// What sum_of_squares needs at `parts`.
 inline constexpr int64_t kSumParts = 1024;
 
@@ -49,8 +49,16 @@ Status sum_of_squares(Element type, const void* values, int64_t count, double* p
 Status dropout(Element type, const void* x, void* y, int64_t first, int64_t count, const DropoutDraw& draw,
                Stream stream);
 
-// For tests and benches, which have no libtorch.
 int32_t device_count();  ///< 0 where there is none or no driver
+/// Of the first one.
+struct Device {
+  char name[256];
+  int32_t capability;  ///< 80 for compute capability 8.0
+  int64_t memory_bytes, free_bytes;
+};
+Status describe_device(Device* device);
+
+// For tests and benches, which have no libtorch.
 Status allocate(void** memory, int64_t bytes);
 Status release(void* memory);
 Status copy(void* to, const void* from, int64_t bytes);  ///< between any two memories; finished on return
@@ -69,6 +77,7 @@ struct Kernels {
   decltype(&cuda::sum_of_squares) sum_of_squares;
   decltype(&cuda::dropout) dropout;
   decltype(&cuda::device_count) device_count;
+  decltype(&cuda::describe_device) describe_device;
   decltype(&cuda::allocate) allocate;
   decltype(&cuda::release) release;
   decltype(&cuda::copy) copy;

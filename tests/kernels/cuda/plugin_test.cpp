@@ -40,6 +40,8 @@ TEST(CudaPlugin, OpensAndFillsItsTable) {
   if (!has_nvidia_driver()) {
     EXPECT_EQ(plugin.kernels->device_count(), 0);
     EXPECT_NE(plugin.kernels->synchronize(), 0);
+    cuda::Device device{};
+    EXPECT_NE(plugin.kernels->describe_device(&device), 0);
   }
 }
 #endif
