@@ -18,7 +18,8 @@ Status describe_device(Device* device) {
   size_t free = 0, all = 0;
   cudaError_t status = cudaGetDeviceProperties(&properties, 0);
   if (status == cudaSuccess) status = cudaMemGetInfo(&free, &all);
-  std::strncpy(device->name, properties.name, sizeof(device->name) - 1);
+  static_assert(sizeof(device->name) == sizeof(properties.name));
+  std::memcpy(device->name, properties.name, sizeof(device->name));
   device->capability = properties.major * 10 + properties.minor;
   device->memory_bytes = static_cast<int64_t>(all);
   device->free_bytes = static_cast<int64_t>(free);
