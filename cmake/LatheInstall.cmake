@@ -5,6 +5,9 @@ set(_rooms base kernels data config ops model engine train app)
 list(TRANSFORM _rooms PREPEND lathe_)
 install(TARGETS ${_rooms} lathe_torch EXPORT latheTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS lathe_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(LATHE_CUDA)
+  install(TARGETS lathe_cuda LIBRARY DESTINATION lib/lathe)  # where plugin.cpp looks: beside bin/
+endif()
 install(DIRECTORY include/lathe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # The presets, and the demo's model and rows, where the installed program looks for them.
 install(DIRECTORY configs demo DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe)

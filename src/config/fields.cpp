@@ -195,6 +195,7 @@ FieldGroup logging_fields() {
           Field("report_to", &T::report_to, "\"tensorboard\" or \"none\"").written_as(FieldForm::kReports),
           Field("disable_tqdm", &T::disable_tqdm, "plain lines in place of the progress bar").null_is(0),
           Field("profile", &T::profile, "print at the end where the time went, by op and by layer"),
+          Field("use_cpu", &T::use_cpu, "train on the CPU even where there is a GPU (docs/cuda.md)").also({"no_cuda"}),
       }};
 }
 

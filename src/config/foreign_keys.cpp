@@ -7,7 +7,7 @@ namespace lathe {
 namespace {
 
 constexpr const char* kNoHub = "nothing is uploaded by Lathe: remove the key and upload output_dir afterwards";
-constexpr const char* kOneDevice = "this version trains on the CPU with one process: remove the key";
+constexpr const char* kOneDevice = "this version trains on one device with one process: remove the key";
 constexpr const char* kOwnKernels = "Lathe brings its own compiled kernels: remove the key";
 constexpr const char* kFullLinear =
     "adapters here are plain LoRA with peft's first values and without biases: remove the key";
@@ -85,8 +85,6 @@ void add_optimizer_and_precision(std::vector<ForeignKey>& all) {
 
 void add_devices(std::vector<ForeignKey>& all) {
   append(all, {
-                  {"use_cpu", "*", "this version trains on the CPU"},
-                  {"no_cuda", "*", "this version trains on the CPU"},
                   {"use_mps_device", "false", kOneDevice},
                   {"tpu_num_cores", "null", kOneDevice},
                   {"tpu_metrics_debug", "false", kOneDevice},

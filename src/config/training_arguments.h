@@ -31,6 +31,7 @@ struct TrainingArguments {
   bool overwrite_cache = false;
   bool show_sample = true;
   bool profile = false;
+  bool use_cpu = false;
 
   // Adapter
   bool use_lora = false;

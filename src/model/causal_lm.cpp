@@ -13,10 +13,10 @@
 namespace lathe {
 namespace {
 
-at::Tensor int_tensor(const std::vector<int32_t>& values) {
+at::Tensor int_tensor(const std::vector<int32_t>& values, at::Device device) {
   at::Tensor tensor = at::empty({static_cast<int64_t>(values.size())}, at::dtype(at::kInt));
   std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<int32_t>());
-  return tensor;
+  return tensor.to(device);
 }
 
 std::vector<ops::AttentionRow> rows_of(const Batch& batch) {
@@ -81,12 +81,12 @@ struct CausalLM::Impl {
   RopeFrequencies rope;
 
   PassContext pass(const std::vector<int32_t>& positions) const {
-    return {
-        .shape = shape,
-        .options = options,
-        .rotary = ops::rotary_table(int_tensor(positions), rope.inverse, rope.attention_factor, options.compute_dtype),
-        .rows = {},
-        .dropout = {}};
+    return {.shape = shape,
+            .options = options,
+            .rotary = ops::rotary_table(int_tensor(positions, options.device), rope.inverse, rope.attention_factor,
+                                        options.compute_dtype),
+            .rows = {},
+            .dropout = {}};
   }
 
   // -1: the embedding; num_layers: nothing below the head.
@@ -101,7 +101,7 @@ struct CausalLM::Impl {
     const Acquired block(weights, BlockId::embedding());
     const at::Tensor& table = (*block).get(Site::kEmbedTokens);
     LATHE_EXPECT(table, ({shape.vocab_size, shape.hidden_size}), options.compute_dtype);
-    return table.index_select(0, int_tensor(ids));
+    return table.index_select(0, int_tensor(ids, options.device));
   }
 
   // Hidden state [T,H] after the last layer; layers from `lowest` on keep what backward needs.
@@ -122,6 +122,7 @@ CausalLM::CausalLM(ModelShape shape, ModelOptions options) {
   LATHE_ASSERT(options.compute_dtype == at::kFloat || options.compute_dtype == at::kBFloat16);
   LATHE_ASSERT(options.loss_chunk_tokens > 0);
   RopeFrequencies rope = rope_frequencies(shape);
+  rope.inverse = rope.inverse.to(options.device);
   impl_ = std::make_unique<Impl>(Impl{std::move(shape), options, std::move(rope)});
 }
 
@@ -178,8 +179,9 @@ void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink&
                   .backward(dhidden, keep.layers[static_cast<size_t>(layer)], layer > keep.lowest);
   }
   if (keep.lowest < 0) {
-    at::Tensor dtable = at::zeros({impl_->shape.vocab_size, impl_->shape.hidden_size}, at::dtype(at::kFloat));
-    dtable.index_add_(0, int_tensor(batch.input_ids), dhidden.to(at::kFloat));
+    at::Tensor dtable =
+        at::zeros({impl_->shape.vocab_size, impl_->shape.hidden_size}, dhidden.options().dtype(at::kFloat));
+    dtable.index_add_(0, int_tensor(batch.input_ids, dtable.device()), dhidden.to(at::kFloat));
     gradients.ready(kEmbedding, dtable, last_micro_batch);
   }
   keep = {};
@@ -191,7 +193,7 @@ at::Tensor CausalLM::logits(const Batch& batch, WeightSource& weights) {
   pass.rows = rows_of(batch);
   const at::Tensor hidden = impl_->run_layers(impl_->embed(batch.input_ids, weights), weights, pass, nullptr, 0);
   const Acquired head(weights, BlockId::head());
-  return Head(*head, pass).logits(hidden);
+  return Head(*head, pass).logits(hidden).cpu();
 }
 
 at::Tensor CausalLM::next_logits(const std::vector<int32_t>& ids, KeyValueCache& cache, WeightSource& weights) {
@@ -207,7 +209,7 @@ at::Tensor CausalLM::next_logits(const std::vector<int32_t>& ids, KeyValueCache&
   const at::Tensor hidden = impl_->run_layers(impl_->embed(ids, weights), weights, pass, nullptr, 0);
   cache.advance(count);
   const Acquired head(weights, BlockId::head());
-  return Head(*head, pass).logits(hidden.narrow(0, count - 1, 1)).squeeze(0);
+  return Head(*head, pass).logits(hidden.narrow(0, count - 1, 1)).squeeze(0).cpu();
 }
 
 const ModelShape& CausalLM::shape() const {

@@ -35,6 +35,7 @@ struct ModelOptions {
   Recompute recompute = Recompute::kNothing;
   int64_t loss_chunk_tokens = 256;      ///< rows of logits alive at once, or up to a quarter more
   double label_smoothing = 0;
+  at::Device device = at::kCPU;  ///< where the weights lie
 };
 
 /// Which draw of dropout this is: masks are a function of these numbers and the place in the network, nothing else.
@@ -63,10 +64,10 @@ class CausalLM {
   /// Carries d(loss_scale * loss) back through the layers; stops below the lowest parameter that wants a gradient.
   void backward(const Batch& batch, WeightSource& weights, GradientSink& gradients, SavedActivations& saved,
                 bool last_micro_batch, const DropoutKey& dropout);
-  /// Logits [T, V] fp32 of every token. For tests and small inputs: this one is whole.
+  /// Logits [T, V] fp32 of every token, on the CPU. For tests and small inputs: this one is whole.
   [[nodiscard]] at::Tensor logits(const Batch& batch, WeightSource& weights);
   /// Runs the tokens behind those in cache and adds them to it. @param ids not empty; prompt first, then one at a time.
-  /// @returns logits [V] fp32 of the token after the last one.
+  /// @returns logits [V] fp32 of the token after the last one, on the CPU.
   [[nodiscard]] at::Tensor next_logits(const std::vector<int32_t>& ids, KeyValueCache& cache, WeightSource& weights);
   [[nodiscard]] const ModelShape& shape() const;
   [[nodiscard]] const ModelOptions& options() const;

@@ -33,7 +33,7 @@ std::vector<int32_t> generate(CausalLM& model, WeightSource& weights, const std:
   const auto& ends = config.eos_token_ids;
   at::Generator generator = at::detail::createCPUGenerator(config.seed);
   KeyValueCache cache(model.shape(), static_cast<int64_t>(prompt.size()) + config.max_new_tokens,
-                      model.options().compute_dtype);
+                      model.options().compute_dtype, model.options().device);
   std::set<int32_t> seen(prompt.begin(), prompt.end());
   std::vector<int32_t> answer, next = prompt;
   while (static_cast<int64_t>(answer.size()) < config.max_new_tokens) {

@@ -32,7 +32,7 @@ Head::Supervised Head::supervised(const std::vector<int32_t>& targets) const {
     *position++ = static_cast<int64_t>(i);
     *label++ = targets[i];
   }
-  return chosen;
+  return {chosen.positions.to(pass_.options.device), chosen.labels.to(pass_.options.device)};
 }
 
 ParameterId Head::matrix_id() const {
@@ -72,7 +72,7 @@ double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_
   const at::Tensor normed = ops::rms_norm(picked, view_.get(Site::kFinalNorm), pass_.shape.rms_norm_eps, &rstd);
   at::Tensor dnormed = want_dnormed ? at::empty_like(normed) : at::Tensor();
   // Chunks add up in fp32: in bf16 a long batch's later chunks would be lost.
-  at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), at::dtype(at::kFloat)) : at::Tensor();
+  at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), matrix.options().dtype(at::kFloat)) : at::Tensor();
   double loss = 0;
   for (int64_t begin = 0, n = 0; begin < count; begin += n) {
     n = next_chunk(count - begin, chunk);

@@ -5,10 +5,11 @@
 
 namespace lathe {
 
-KeyValueCache::KeyValueCache(const ModelShape& shape, int64_t capacity, at::ScalarType dtype) : capacity_(capacity) {
+KeyValueCache::KeyValueCache(const ModelShape& shape, int64_t capacity, at::ScalarType dtype, at::Device device)
+    : capacity_(capacity) {
   for (int64_t layer = 0; layer < shape.num_layers; ++layer) {
-    keys_.push_back(at::empty({capacity, shape.num_kv_heads, shape.head_dim}, at::dtype(dtype)));
-    values_.push_back(at::empty({capacity, shape.num_kv_heads, shape.head_dim}, at::dtype(dtype)));
+    keys_.push_back(at::empty({capacity, shape.num_kv_heads, shape.head_dim}, at::dtype(dtype).device(device)));
+    values_.push_back(at::empty({capacity, shape.num_kv_heads, shape.head_dim}, at::dtype(dtype).device(device)));
   }
 }
 

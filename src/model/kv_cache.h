@@ -13,8 +13,8 @@ namespace lathe {
 /// One sequence. Per layer k and v [capacity, kv heads, head dim], of which the first length() rows are filled.
 class KeyValueCache {
  public:
-  /// @param capacity tokens, prompt and answer together  @param dtype the model's compute type
-  KeyValueCache(const ModelShape& shape, int64_t capacity, at::ScalarType dtype);
+  /// @param capacity tokens, prompt and answer together  @param dtype, device the model's
+  KeyValueCache(const ModelShape& shape, int64_t capacity, at::ScalarType dtype, at::Device device = at::kCPU);
   [[nodiscard]] int64_t length() const { return length_; }
   [[nodiscard]] int64_t capacity() const { return capacity_; }
   /// Writes the new tokens' k and v [n, kv heads, head dim] behind those there are; returns views of all, old and new.

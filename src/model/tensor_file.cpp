@@ -50,6 +50,12 @@ void save_tensors(const std::string& path, const NamedTensors& tensors) {
   save_safetensors(path, entries_of(contiguous));
 }
 
+void copy_from_gpu(FilesToSave& files) {
+  for (FileToSave& file : files) {
+    for (auto& [name, tensor] : file.tensors) tensor = tensor.cpu();
+  }
+}
+
 void save_files(const std::string& directory, const FilesToSave& files) {
   for (const FileToSave& file : files) {
     const std::string path = directory + "/" + file.name;

@@ -33,6 +33,8 @@ struct FileToSave {
   std::string copied_from;                      ///< path of the file whose bytes these are
 };
 using FilesToSave = std::vector<FileToSave>;
+/// Tensors that lie on a GPU are copied from it; those of the CPU stay the run's own.
+void copy_from_gpu(FilesToSave& files);
 /// Writes each of them, whole or not at all. @throws Error(kIo)
 void save_files(const std::string& directory, const FilesToSave& files);
 

@@ -11,6 +11,7 @@
 #include "base/memory_ledger.h"
 #include "kernels/attention.h"
 #include "ops/check.h"
+#include "ops/cuda_attention.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -93,6 +94,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const ProfileScope profiled(ProfileKind::kOp, "attention");
   const Work work = work_of(q, k, v, in_pieces(rows));
   const at::Tensor queries = q.contiguous(), keys = k.contiguous(), values = v.contiguous();
+  if (queries.is_cuda()) return cuda::attention(queries, keys, values, rows, lse);
   at::Tensor out = at::empty_like(queries);
   if (lse != nullptr) *lse = at::empty({q.size(0), q.size(1)}, at::dtype(at::kFloat));
   with_elements(q, [&](auto element) {
@@ -111,6 +113,11 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 AttentionGradients attention_backward(const at::Tensor& dout, const AttentionSaved& saved,
                                       const std::vector<AttentionRow>& rows) {
   const ProfileScope profiled(ProfileKind::kOp, "attention backward");
+  if (saved.q.is_cuda()) {
+    return cuda::attention_backward(
+        dout.contiguous(), {saved.q.contiguous(), saved.k.contiguous(), saved.v.contiguous(), saved.out, saved.lse},
+        rows);
+  }
   const Work work = work_of(saved.q, saved.k, saved.v, rows);
   const int64_t tokens = saved.q.size(0);
   LATHE_EXPECT(dout, ({tokens, work.q_heads, work.dim}), saved.q.scalar_type());

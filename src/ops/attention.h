@@ -18,8 +18,8 @@ struct AttentionRow {
 };
 
 /// softmax(q kᵀ / √D) v, row by row; sums, scores and softmax in fp32.
-/// @param q [T,Q,D]  @param k, v [keys,K,D], the same type  @param lse [T,Q] fp32, what backward needs beside the
-/// result; may be null  @returns [T,Q,D]
+/// @param q [T,Q,D]  @param k, v [keys,K,D], the same type  @param lse [T,Q] fp32 (on a GPU laid out as its kernel
+/// does), what backward needs beside the result; may be null  @returns [T,Q,D]
 [[nodiscard]] at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const std::vector<AttentionRow>& rows, at::Tensor* lse = nullptr);
 

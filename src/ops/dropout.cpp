@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "kernels/dropout.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -30,8 +31,9 @@ at::Tensor dropout(const at::Tensor& x, const DropoutMask& mask) {
   LATHE_ASSERT(x.is_contiguous() && x.numel() < (int64_t{1} << 42));
   LATHE_ASSERT(mask.probability >= 0 && mask.probability < 1);
   const ProfileScope profiled(ProfileKind::kOp, "dropout");
-  at::Tensor y = at::empty_like(x);
   const kernels::DropoutDraw draw = draw_of(mask);
+  if (x.is_cuda()) return cuda::dropout(cuda::queue_of(x), x, draw);
+  at::Tensor y = at::empty_like(x);
   const int64_t count = x.numel(), blocks = (count + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;
   with_elements(x, [&](auto element) {
     using T = decltype(element);

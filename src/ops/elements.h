@@ -10,9 +10,11 @@ namespace lathe::ops {
 /// Elements that are worth a thread's waking.
 inline constexpr int64_t kElementsATask = int64_t{1} << 14;
 
-/// Calls body(float()) or body(kernels::Bf16()) by x's type, fp32 or bf16.
+/// Calls body(float()) or body(kernels::Bf16()) by x's type, fp32 or bf16. For kernels of the CPU: a GPU's tensors went
+/// another way before.
 template <typename Body>
 decltype(auto) with_elements(const at::Tensor& x, const Body& body) {
+  LATHE_ASSERT(x.is_cpu());
   if (x.scalar_type() == at::kFloat) return body(float());
   LATHE_ASSERT(x.scalar_type() == at::kBFloat16);
   return body(kernels::Bf16());

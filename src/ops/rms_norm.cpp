@@ -7,6 +7,7 @@
 
 #include "kernels/rms_norm.h"
 #include "ops/check.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -27,6 +28,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, a
   LATHE_EXPECT(weight, ({x.size(1)}), x.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "rms_norm");
   const at::Tensor in = x.contiguous(), scale = weight.contiguous();
+  if (in.is_cuda()) return cuda::rms_norm(cuda::queue_of(in), in, scale, eps, rstd);
   const int64_t rows = in.size(0), width = in.size(1);
   at::Tensor y = at::empty_like(in);
   if (rstd != nullptr) *rstd = at::empty({rows}, in.options().dtype(at::kFloat));
@@ -49,6 +51,7 @@ at::Tensor rms_norm_backward(const at::Tensor& dy, const at::Tensor& x, const at
   LATHE_EXPECT(rstd, ({x.size(0)}), at::kFloat);
   const ProfileScope profiled(ProfileKind::kOp, "rms_norm backward");
   const at::Tensor in = x.contiguous(), from = dy.contiguous(), scale = weight.contiguous();
+  if (in.is_cuda()) return cuda::rms_norm_backward(cuda::queue_of(in), from, in, scale, rstd, dweight, want_dx);
   const int64_t rows = in.size(0), width = in.size(1), num_parts = (rows + kRowsAPart - 1) / kRowsAPart;
   at::Tensor dx = want_dx ? at::empty_like(in) : at::Tensor();
   const at::Tensor sums =

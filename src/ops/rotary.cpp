@@ -8,6 +8,7 @@
 
 #include "kernels/rotary.h"
 #include "ops/check.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -21,6 +22,7 @@ at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, bool inverse) {
   LATHE_EXPECT(table.sin, ({tokens, dim / 2}), at::kFloat);
   const ProfileScope profiled(ProfileKind::kOp, "rotary");
   const at::Tensor in = x.contiguous();
+  if (in.is_cuda()) return cuda::rotary(cuda::queue_of(in), in, table.cos, table.sin, inverse);
   at::Tensor y = at::empty_like(in);
   with_elements(in, [&](auto element) {
     using T = decltype(element);

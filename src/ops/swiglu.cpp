@@ -5,6 +5,7 @@
 
 #include "kernels/swiglu.h"
 #include "ops/check.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -15,6 +16,7 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   LATHE_EXPECT(up, ({gate.size(0), gate.size(1)}), gate.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "swiglu");
   const at::Tensor g = gate.contiguous(), u = up.contiguous();
+  if (g.is_cuda()) return cuda::swiglu(cuda::queue_of(g), g, u);
   at::Tensor y = at::empty_like(g);
   with_elements(g, [&](auto element) {
     using T = decltype(element);
@@ -31,6 +33,10 @@ void swiglu_backward_(at::Tensor& dy, at::Tensor& gate, at::Tensor& up) {
   LATHE_EXPECT(dy, ({gate.size(0), gate.size(1)}), gate.scalar_type());
   LATHE_ASSERT(dy.is_contiguous() && gate.is_contiguous() && up.is_contiguous());
   const ProfileScope profiled(ProfileKind::kOp, "swiglu backward");
+  if (gate.is_cuda()) {
+    cuda::swiglu_backward_(cuda::queue_of(gate), dy, gate, up);
+    return;
+  }
   with_elements(gate, [&](auto element) {
     using T = decltype(element);
     T *d = mutable_elements<T>(dy), *g = mutable_elements<T>(gate), *u = mutable_elements<T>(up);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/sum_of_squares.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
@@ -16,6 +17,7 @@ namespace lathe::ops {
 double sum_of_squares(const at::Tensor& x) {
   LATHE_ASSERT(x.is_contiguous());
   const ProfileScope profiled(ProfileKind::kOp, "sum_of_squares");
+  if (x.is_cuda()) return cuda::sum_of_squares(cuda::queue_of(x), x);
   const int64_t count = x.numel();
   std::vector<double> parts(static_cast<size_t>((count + kElementsATask - 1) / kElementsATask));
   with_elements(x, [&](auto element) {
@@ -38,6 +40,10 @@ void adamw(const at::Tensor& parameter, const at::Tensor& gradient, const at::Te
                  tensor->numel() == parameter.numel());
   }
   const ProfileScope profiled(ProfileKind::kOp, "adamw");
+  if (parameter.is_cuda()) {
+    cuda::adamw(cuda::queue_of(parameter), parameter, gradient, exp_avg, exp_avg_sq, step);
+    return;
+  }
   at::parallel_for(0, parameter.numel(), kElementsATask, [&](int64_t begin, int64_t end) {
     kernels::adamw(mutable_elements<float>(parameter) + begin, elements<float>(gradient) + begin,
                    mutable_elements<float>(exp_avg) + begin, mutable_elements<float>(exp_avg_sq) + begin, end - begin,

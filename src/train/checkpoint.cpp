@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
+#include "model/tensor_file.h"
 #include "train/checkpoint_folder.h"
 #include "train/output_folder.h"
 
@@ -69,7 +70,11 @@ void copy_in(const SafetensorsFile& file, const std::string& path, const std::st
     throw Error(ErrorKind::kData, fmt::format("'{}' is missing or has another shape than this run's", name),
                 {.file = path}, "resume with the settings the checkpoint was made with");
   }
-  std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
+  if (into.is_cpu()) {
+    std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
+  } else {
+    into.copy_(map_tensor(file, found->second));
+  }
 }
 
 void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, AdamW& optimizer) {
@@ -134,6 +139,7 @@ PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver
   if (contents.optimizer != nullptr) {
     pending.files.push_back(optimizer_file(saver, store.parameters(), *contents.optimizer));
   }
+  copy_from_gpu(pending.files);
   pending.last_reads = last_reads(pending.files, saver, store.parameters());
   pending.files.push_back({.name = kState, .text = dump_json(to_json(contents.state), 2) + "\n"});
   pending.files.push_back({.name = "training_args.json", .text = contents.training_args});

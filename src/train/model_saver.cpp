@@ -40,7 +40,9 @@ FilesToSave ModelSaver::files(const ParameterStore& store) const {
 }
 
 void ModelSaver::save(const std::string& directory, const ParameterStore& store) const {
-  save_files(directory, files(store));
+  FilesToSave whole = files(store);
+  copy_from_gpu(whole);
+  save_files(directory, whole);
 }
 
 void ModelSaver::add_tokenizer(FilesToSave& files) const {

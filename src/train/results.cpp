@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/memory_ledger.h"
 #include "config/config_file.h"
+#include "ops/device.h"
 #include "train/clock.h"
 #include "train/report.h"
 
@@ -92,6 +93,10 @@ Json train_results(const ResultParts& parts) {
   results["tokens_trained"] = totals.trained_tokens;
   const MemoryLedger& ledger = cpu_ledger();
   results["peak_memory_bytes"] = by_class([&](MemoryClass c) { return ledger.peak(c); }, ledger.peak_total());
+  if (!parts.device.is_cpu()) {
+    const ops::DeviceMemory gpu = ops::device_memory(parts.device);
+    results["peak_memory_bytes"][parts.device.str()] = {{"total", gpu.peak_bytes}, {"reserved", gpu.reserved_bytes}};
+  }
   const auto planned = [&](MemoryClass c) { return parts.plan.bytes[static_cast<size_t>(c)]; };
   results["planned_memory_bytes"] = by_class(planned, parts.plan.total());
   const ProcessMemory memory = process_memory();

@@ -16,7 +16,8 @@ struct ResultParts {
   const DataReport& data;
   const MemoryPlan& plan;
   double startup_seconds = 0;
-  double model_flops = 0;    ///< of all tokens trained
+  double model_flops = 0;  ///< of all tokens trained
+  at::Device device = at::kCPU;
   double machine_flops = 0;  ///< a second, measured
 };
 

@@ -6,30 +6,38 @@
 #include <cstdlib>
 #include <memory>
 
+#include "ops/device.h"
 #include "train/clock.h"
 
 namespace lathe {
 
-double measure_matmul_flops(at::ScalarType dtype) {
-  constexpr int64_t kSize = 768;
+double measure_matmul_flops(at::ScalarType dtype, at::Device device) {
+  const int64_t size = device.is_cpu() ? 768 : 8192;  // large enough to fill the machine
   constexpr double kBudget_s = 0.05;
-  // Memory that no ledger counts: the matrices are none of the run's.
-  constexpr size_t kMatrix = size_t{kSize} * kSize * sizeof(float), kAlignment = 64;
-  const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(kAlignment, 3 * kMatrix), &std::free);
-  if (memory == nullptr) return 0;
+  const auto cube = static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size);
+  // On the CPU memory that no ledger counts: the matrices are none of the run's.
+  const size_t bytes = static_cast<size_t>(size * size) * sizeof(float);
+  constexpr size_t kAlignment = 64;
+  const std::unique_ptr<void, decltype(&std::free)> memory(
+      device.is_cpu() ? std::aligned_alloc(kAlignment, 3 * bytes) : nullptr, &std::free);
+  if (device.is_cpu() && memory == nullptr) return 0;
+  const auto options = at::dtype(dtype).device(device);
   const auto matrix = [&](size_t i) {
-    return at::from_blob(static_cast<char*>(memory.get()) + i * kMatrix, {kSize, kSize}, dtype);
+    if (!device.is_cpu()) return at::empty({size, size}, options);
+    return at::from_blob(static_cast<char*>(memory.get()) + i * bytes, {size, size}, options);
   };
   const at::Tensor a = matrix(0).fill_(1), b = matrix(1).fill_(1);
   at::Tensor product = matrix(2);
+  ops::synchronize(device);
   double best = 0;
   const double start = now_s();
   // The first product pays for threads and packing; at least one more is measured.
   for (int i = 0; i < 2 || now_s() - start < kBudget_s; ++i) {
     const double before = now_s();
     at::mm_out(product, a, b);
+    ops::synchronize(device);
     const double seconds = now_s() - before;
-    if (i > 0) best = std::max(best, 2.0 * kSize * kSize * kSize / seconds);
+    if (i > 0) best = std::max(best, 2.0 * cube / seconds);
   }
   return best;
 }

@@ -13,6 +13,7 @@
 #include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "ops/device.h"
 #include "ops/profile.h"
 #include "train/clock.h"
 #include "train/output_folder.h"
@@ -276,12 +277,13 @@ double Trainer::elapsed_s() const {
 RunView Trainer::view() const {
   const double here = now_s() - start_s_;
   const auto tokens = static_cast<double>(totals_.tokens - first_tokens_);
+  const at::Device device = parts_.model.options().device;
   return {.args = args_,
           .state = state_,
           .totals = totals_,
           .elapsed_s = elapsed_s(),
           .tokens_per_second = here > 0 ? tokens / here : 0,
-          .memory_bytes = cpu_ledger().peak_total(),
+          .memory_bytes = device.is_cpu() ? cpu_ledger().peak_total() : ops::device_memory(device).peak_bytes,
           .loss = last_.loss,
           .first_step = first_step_};
 }

@@ -19,11 +19,13 @@
 #include "config/plan.h"
 #include "data/token_cache.h"
 #include "ops/cpu_allocator.h"
+#include "ops/device.h"
 #include "ops/profile.h"
 #include "train/callbacks.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
 #include "train/clock.h"
+#include "train/gpu_settings.h"
 #include "train/lora_target.h"
 #include "train/memory_check.h"
 #include "train/output_folder.h"
@@ -84,6 +86,12 @@ std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelSh
   return Adapter{config, init_lora_weights(config, shape, args.seed, dtype)};
 }
 
+/// One at a time: a weight that was read from its file is let go of before the next one is copied.
+void move_weights(TensorMap& weights, at::Device device) {
+  if (device.is_cpu()) return;
+  for (auto& [id, tensor] : weights) tensor = tensor.to(device);
+}
+
 std::vector<ParameterId> names_of(const TensorMap& weights) {
   std::vector<ParameterId> ids;
   for (const auto& [id, tensor] : weights) ids.push_back(id);
@@ -133,12 +141,15 @@ struct TrainingRun::Impl {
   Fingerprints fingerprints;
   bool adapter_only = false;
   at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
   std::unique_ptr<ParameterStore> store;
   std::unique_ptr<CausalLM> model;
   std::unique_ptr<ModelSaver> saver;
   std::unique_ptr<Trainer> trainer;
   std::future<std::optional<Adapter>> first_adapter;  ///< its values are serial draws: made while rows are read
 
+  /// Free for the run where its tensors lie.
+  int64_t memory_bytes() const { return device.is_cpu() ? available_memory_bytes() : ops::gpu_state().free_bytes; }
   const Dataset* evaluation_rows() const {
     if (args.eval_strategy == "no" && !args.eval_on_start) return nullptr;
     return eval_rows ? &*eval_rows
@@ -200,7 +211,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
   const LoadShape load = largest_load(args, loader, train_rows, evaluation_rows(), length.max_steps);
   const DType compute = compute_dtype(args);
   plan = plan_memory(shape, args, load, compute, trainable);
-  require_memory(shape, args, load, compute, trainable, available_memory_bytes());
+  require_memory(shape, args, load, compute, trainable, memory_bytes());
   const TrainerState intervals = initial_state(args, length);
   const int64_t saves = args.save_strategy == "no"      ? 0
                         : args.save_strategy == "epoch" ? length.num_train_epochs
@@ -218,7 +229,7 @@ void TrainingRun::Impl::load_model() {
   TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, loaded)
                                              : load_model_weights(model_directory, shape, loaded);
   throw_if_stopped();
-  ModelOptions options{.compute_dtype = dtype};
+  ModelOptions options{.compute_dtype = dtype, .lora = {}, .device = device};
   if (args.gradient_checkpointing) {
     const std::string& scope = args.gradient_checkpointing_scope;
     options.recompute = scope == "attention" ? Recompute::kAttention
@@ -233,6 +244,7 @@ void TrainingRun::Impl::load_model() {
     options.lora = {.r = lora->r, .scale = lora->scale(), .dropout = lora->dropout};
     weights.merge(adapter->weights);
   }
+  move_weights(weights, device);
   store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
   model = std::make_unique<CausalLM>(shape, options);
   saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
@@ -259,6 +271,7 @@ void TrainingRun::Impl::print_start() const {
   const int64_t trainable = store->num_trainable(), total = store->num_total();
   const int64_t batch = args.per_device_train_batch_size;
   log::info("***** Running training *****");
+  log::info("  Device = {} ({})", device.str(), args.use_cpu ? "use_cpu" : ops::gpu_state().text);
   log::info("  Num examples = {}", with_commas(length.num_rows));
   log::info("  Num Epochs = {}", with_commas(length.num_train_epochs));
   log::info("  Num update steps per epoch = {}", with_commas(length.updates_per_epoch));
@@ -284,7 +297,7 @@ void TrainingRun::Impl::print_start() const {
     log::to_file_only(
         fmt::format("ids: [{}]\nlabels: [{}]", fmt::join(sample.input_ids, ", "), fmt::join(sample.labels, ", ")));
   }
-  log::info("{}", describe(plan, available_memory_bytes()));
+  log::info("{}", describe(plan, memory_bytes()));
   for (const std::string& sentence : idle_settings(args, trainer->state(), length)) log::warning("{}", sentence);
 }
 
@@ -293,7 +306,7 @@ void TrainingRun::Impl::save_and_report() {
   const double tokens = static_cast<double>(trainer->totals().tokens);
   const double rows = std::max(1.0, static_cast<double>(trainer->totals().rows));
   // Measured now, it keeps nobody from starting.
-  const double machine_flops = measure_matmul_flops(dtype);
+  const double machine_flops = measure_matmul_flops(dtype, device);
   const ResultParts parts{
       .args = args,
       .trainer = *trainer,
@@ -301,6 +314,7 @@ void TrainingRun::Impl::save_and_report() {
       .plan = plan,
       .startup_seconds = trainer->start_s() - kProcessStart_s,
       .model_flops = tokens * flops_per_token(shape, store->num_trainable(), !adapter_only, tokens / rows),
+      .device = device,
       .machine_flops = machine_flops};
   write_results(parts);
   log::info("{}", metrics_block("train", train_results(parts)));
@@ -321,6 +335,8 @@ TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, st
   install_signal_handlers();
   cpu_ledger().reset_peaks();  // those of this run alone
   impl_->args = std::move(args);
+  impl_->device = ops::choose_device(impl_->args.use_cpu);
+  if (!impl_->device.is_cpu()) check_gpu_settings(impl_->args);
   impl_->model_directory = std::move(model_directory);
   for (const std::string& note : notes) log::info("{}", note);
   impl_->read_data();

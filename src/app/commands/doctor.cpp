@@ -15,6 +15,7 @@
 #include "app/commands/commands.h"
 #include "base/file.h"
 #include "base/memory_ledger.h"
+#include "ops/device.h"
 
 namespace lathe {
 namespace {
@@ -43,12 +44,6 @@ std::string instruction_sets() {
   return found.empty() ? "none of those that Lathe looks for" : found;
 }
 
-std::string nvidia_driver() {
-  std::ifstream file("/proc/driver/nvidia/version");
-  std::string line;
-  return std::getline(file, line) ? line : "";
-}
-
 void print_line(const char* name, const std::string& text) {
   fmt::print("  {:<14}{}\n", name, text);
 }
@@ -67,9 +62,9 @@ int run_doctor() {
   print_line("libtorch", fmt::format("{}, its kernels for {}", TORCH_VERSION, at::get_cpu_capability()));
   print_line("threads", fmt::format("{}", at::get_num_threads()));
   fmt::print("devices\n");
-  print_line("cpu", "used");
-  const std::string driver = nvidia_driver();
-  print_line("cuda", driver.empty() ? "no NVIDIA driver" : "not used by this version; driver: " + driver);
+  const ops::GpuState gpu = ops::gpu_state();
+  print_line("cpu", gpu.usable ? "used where use_cpu=true asks for it" : "used");
+  print_line("cuda", (gpu.usable ? "used: " : "not used: ") + gpu.text);
   return 0;
 }
 

@@ -25,8 +25,9 @@ void cross_entropy(T* logits, const int64_t* targets, float* loss, int64_t rows,
       total += wide(logits[i]);
     }
     const double log_sum = std::log(sum) + largest;
-    loss[row] =
-        static_cast<float>((1 - eps) * (log_sum - wide(logits[targets[row]])) + eps * (log_sum - total / classes));
+    const double of_target = log_sum - wide(logits[targets[row]]);
+    // Without smoothing a logit of -infinity elsewhere in the row counts nothing: 0 · infinity would be NaN.
+    loss[row] = static_cast<float>(eps == 0 ? of_target : (1 - eps) * of_target + eps * (log_sum - total / classes));
     for (int64_t i = 0; options.gradient && i < vocabulary; ++i) {
       const double p = std::exp(wide(logits[i]) - log_sum);
       logits[i] = narrow<T>((p - eps / classes - (i == targets[row] ? 1 - eps : 0)) * options.gradient_scale);

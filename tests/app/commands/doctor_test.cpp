@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/run_lathe.h"
+#include "ops/device.h"
 
 namespace lathe {
 namespace {
@@ -19,6 +20,8 @@ TEST(Doctor, SaysWhatTheMachineHas) {
   EXPECT_THAT(run.output, HasSubstr(fmt::format("{}, its kernels for {}", TORCH_VERSION, at::get_cpu_capability())));
   EXPECT_THAT(run.output, ContainsRegex("threads +1\n"));  // run_lathe sets OMP_NUM_THREADS
   EXPECT_THAT(run.output, ContainsRegex("memory +[0-9.]+ [KMGT]iB of [0-9.]+ [KMGT]iB available"));
+  const ops::GpuState gpu = ops::gpu_state();
+  EXPECT_THAT(run.output, HasSubstr((gpu.usable ? "used: " : "not used: ") + gpu.text));
 }
 
 }  // namespace

@@ -1,0 +1,20 @@
+#include "train/gpu_settings.h"
+
+#include <fmt/format.h>
+#include <lathe/error.h>
+
+namespace lathe {
+
+void check_gpu_settings(const TrainingArguments& args) {
+  const auto refuse = [](const char* key, const std::string& what) {
+    throw Error(ErrorKind::kConfig, what + " works on the CPU alone in this version",
+                {.file = "", .line = 0, .key = key}, "train on the CPU with use_cpu=true, or change the setting");
+  };
+  if (args.use_qlora) refuse("use_qlora", "training over quantised weights");
+  if (args.optim != "adamw_torch" && args.optim != "adamw_torch_fused") {
+    refuse("optim", fmt::format("the optimizer '{}'", args.optim));
+  }
+  if (args.use_deepspeed && args.cpu_offload) refuse("cpu_offload", "offload");
+}
+
+}  // namespace lathe

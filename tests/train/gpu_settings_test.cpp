@@ -1,0 +1,44 @@
+#include "train/gpu_settings.h"
+
+#include <gtest/gtest.h>
+#include <lathe/error.h>
+
+namespace lathe {
+namespace {
+
+std::string refusal(const TrainingArguments& args) {
+  try {
+    check_gpu_settings(args);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kConfig);
+    return error.what();
+  }
+  return "";
+}
+
+constexpr const char* kHint =
+    "works on the CPU alone in this version; train on the CPU with use_cpu=true, or change the setting";
+
+TEST(GpuSettings, PlainRunsGoThrough) {
+  TrainingArguments args;
+  EXPECT_EQ(refusal(args), "");
+  args.optim = "adamw_torch_fused";
+  args.use_lora = true;
+  args.cpu_offload = true;  // without DeepSpeed it says nothing
+  EXPECT_EQ(refusal(args), "");
+}
+
+TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
+  TrainingArguments args;
+  args.use_qlora = true;
+  EXPECT_EQ(refusal(args), std::string("'use_qlora': training over quantised weights ") + kHint);
+  args.use_qlora = false;
+  args.optim = "lion_32bit";
+  EXPECT_EQ(refusal(args), std::string("'optim': the optimizer 'lion_32bit' ") + kHint);
+  args.optim = "adamw_torch";
+  args.use_deepspeed = args.cpu_offload = true;
+  EXPECT_EQ(refusal(args), std::string("'cpu_offload': offload ") + kHint);
+}
+
+}  // namespace
+}  // namespace lathe
