@@ -23,9 +23,6 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// Gives back the memory of these bytes, which lie in bytes() and are not needed for now: reading them again reads
-  /// the file again.
-  void give_back(std::span<const std::byte> part) const;
 
  private:
   MappedFile(std::string path, const std::byte* data, size_t size);

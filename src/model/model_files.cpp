@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_pages.h"
 #include "model/tensor_file.h"
 #include "ops/dtype.h"
 
@@ -133,7 +134,7 @@ class Loader {
     if (quantized_.contains(id)) return false;
     quantized_[id] = std::make_shared<const ops::QuantizedWeight>(
         ops::QuantizedWeight::quantize(map_tensor(file, entry), *quantization_));
-    file.mapping()->give_back(entry.bytes);
+    give_back_pages(entry.bytes);
     return true;
   }
 
