@@ -57,11 +57,14 @@ TEST(Checks, QuantisedWeights) {
   const LoadedConfig half = load_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "float16")");
   EXPECT_EQ(half.args.bnb_4bit_compute_dtype, "bfloat16");
   EXPECT_THAT(half.notes, Contains(HasSubstr("products are worked out in bf16")));
-  EXPECT_EQ(sentence_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)"),
+  EXPECT_EQ(sentence_with(
+                R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)"),
             "FILE:3: products in fp16 are not part of this version; use \"bfloat16\" or \"float32\", or leave "
             "strict_precision false");
   EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_quant_type": "int4")"),
               HasSubstr("'bnb_4bit_quant_type': \"int4\" is not supported; allowed: nf4 | fp4"));
+  EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "int8")"),
+              HasSubstr("'bnb_4bit_compute_dtype': \"int8\" is not supported; allowed: float32 | bfloat16 | float16"));
   EXPECT_THAT(load_with(R"("use_lora": true, "bnb_4bit_quant_type": "fp4")").notes,
               Contains(HasSubstr("bnb_4bit_quant_type (weights are not quantised to 4 bits)")));
 }
