@@ -11,6 +11,7 @@
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
+#include "kernels/quantize.h"
 #include "kernels/reference/scalar.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
@@ -144,6 +145,53 @@ void dropout_ten_percent(benchmark::State& state) {
 }
 BENCHMARK(dropout_ten_percent<float>);
 BENCHMARK(dropout_ten_percent<Bf16>);
+
+// Weights a second. 4.2 million of them, opened into a buffer that stays in the cache, as a layer's largest is.
+constexpr int64_t kWeights = kHidden * kIntermediate;
+
+void set_weights(benchmark::State& state) {
+  state.counters["weights/s"] = benchmark::Counter(
+      static_cast<double>(kWeights), benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
+}
+
+template <typename T>
+void open_nf4(benchmark::State& state) {
+  const std::vector<uint8_t> codes(kWeights / 2, 0x5a), scale_codes(kWeights / kFourBitBlock, 200);
+  const std::vector<float> nested(scale_codes.size() / kAbsmaxBlock + 1, 0.01F);
+  std::vector<float> absmax(scale_codes.size());
+  std::vector<T> y(kWeights);
+  for (auto _ : state) {
+    dequantize_absmax(scale_codes.data(), nested.data(), 0.1F, absmax.data(), 0, static_cast<int64_t>(absmax.size()));
+    dequantize_4bit(codes.data(), absmax.data(), y.data(), kWeights, FourBitType::kNf4);
+    benchmark::ClobberMemory();
+  }
+  set_weights(state);
+}
+BENCHMARK(open_nf4<float>);
+BENCHMARK(open_nf4<Bf16>);
+
+template <typename T>
+void open_int8(benchmark::State& state) {
+  const std::vector<int8_t> codes(kWeights, 77);
+  const std::vector<float> absmax(kIntermediate, 0.1F);
+  std::vector<T> y(kWeights);
+  for (auto _ : state) {
+    dequantize_int8(codes.data(), absmax.data(), y.data(), kIntermediate, kHidden);
+    benchmark::ClobberMemory();
+  }
+  set_weights(state);
+}
+BENCHMARK(open_int8<float>);
+BENCHMARK(open_int8<Bf16>);
+
+void quantize_nf4(benchmark::State& state) {
+  const auto x = values<float>(kWeights);
+  std::vector<uint8_t> codes(kWeights / 2);
+  std::vector<float> absmax(kWeights / kFourBitBlock);
+  for (auto _ : state) quantize_4bit(x.data(), codes.data(), absmax.data(), kWeights, FourBitType::kNf4);
+  set_weights(state);
+}
+BENCHMARK(quantize_nf4);
 
 // Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
 void set_flops(benchmark::State& state, const AttentionTask& task, int64_t products) {

@@ -60,12 +60,32 @@ void settle_warmup(Settings& settings) {
   }
 }
 
+/// What peft's prepare_model_for_kbit_training does, and what fp16 means on a CPU.
+void settle_quantised(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  args.use_lora = true;
+  if (!settings.has("gradient_checkpointing")) {
+    args.gradient_checkpointing = true;
+    settings.notes.emplace_back(
+        "gradient_checkpointing is true, as peft sets it for quantised weights (set it to false for speed where memory "
+        "allows)");
+  }
+  if (args.bnb_4bit_compute_dtype == "float16") {
+    if (args.strict_precision) {
+      return settings.refuse("bnb_4bit_compute_dtype", "products in fp16 are not part of this version",
+                             "use \"bfloat16\" or \"float32\", or leave strict_precision false");
+    }
+    args.bnb_4bit_compute_dtype = "bfloat16";
+    settings.notes.emplace_back("bnb_4bit_compute_dtype: fp16 is slow on a CPU, products are worked out in bf16");
+  }
+}
+
 void settle_adapter(Settings& settings) {
   TrainingArguments& args = settings.args;
   if (args.quantization_bit != 4 && args.quantization_bit != 8) {
     settings.refuse("quantization_bit", fmt::format("{} is out of range", args.quantization_bit), "allowed: 4 | 8");
   }
-  if (args.use_qlora) args.use_lora = true;
+  if (args.use_qlora) settle_quantised(settings);
   if (args.adapter_name_or_path && !args.use_lora) {
     if (settings.has("use_lora")) {
       settings.refuse("adapter_name_or_path", "'adapter_name_or_path' is given but 'use_lora' is false",

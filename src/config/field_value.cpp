@@ -182,7 +182,7 @@ Problem read(const Field& field, const Json& value, std::optional<std::string>& 
   const auto text = value.get<std::string>();
   if (text.empty()) return out.reset(), Problem{};
   out = text;
-  return {};
+  return check_choice(field, text);
 }
 
 /// Services that transformers reports to and that are not spoken to from here.

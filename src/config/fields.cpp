@@ -11,6 +11,9 @@ using T = TrainingArguments;
 bool no_adapter(const T& args) {
   return !args.use_lora && !args.use_qlora;
 }
+bool no_four_bits(const T& args) {
+  return !args.use_qlora || args.quantization_bit != 4;
+}
 bool no_deepspeed(const T& args) {
   return !args.use_deepspeed;
 }
@@ -78,6 +81,16 @@ FieldGroup adapter_fields() {
               .at_least(4)
               .at_most(8)
               .idle("use_qlora is false", [](const T& args) { return !args.use_qlora; }),
+          Field("bnb_4bit_quant_type", &T::bnb_4bit_quant_type, "what the 16 codes of a 4-bit weight stand for")
+              .one_of({"nf4", "fp4"})
+              .idle("weights are not quantised to 4 bits", no_four_bits),
+          Field("bnb_4bit_use_double_quant", &T::bnb_4bit_use_double_quant,
+                "hold the scales of 4-bit weights in 8 bits themselves")
+              .idle("weights are not quantised to 4 bits", no_four_bits),
+          Field("bnb_4bit_compute_dtype", &T::bnb_4bit_compute_dtype,
+                "type of the products with 4-bit weights; null: the run's precision")
+              .one_of({"float32", "bfloat16", "float16"})
+              .idle("weights are not quantised to 4 bits", no_four_bits),
           Field("lora_r", &T::lora_r, "rank of the adapter")
               .also({"lora_rank"})
               .at_least(1)

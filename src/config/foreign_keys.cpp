@@ -15,7 +15,6 @@ constexpr const char* kOnlyLoss = "evaluation measures the loss alone";
 constexpr const char* kNoLoader = "rows are made ready before training, there are no loader processes";
 constexpr const char* kNoPadding =
     "rows are laid end to end without padding, so nothing is gained by it: remove the key";
-constexpr const char* kQuantised = "matters with use_qlora alone";
 
 void append(std::vector<ForeignKey>& all, std::initializer_list<ForeignKey> more) {
   all.insert(all.end(), more);
@@ -144,9 +143,6 @@ void add_logging_and_saving(std::vector<ForeignKey>& all) {
 
 void add_adapter(std::vector<ForeignKey>& all) {
   append(all, {
-                  {"bnb_4bit_quant_type", "*", kQuantised},
-                  {"bnb_4bit_use_double_quant", "*", kQuantised},
-                  {"bnb_4bit_compute_dtype", "*", kQuantised},
                   {"use_dora", "false", "DoRA is not part of this version: use plain LoRA"},
                   {"peft_type", "\"LORA\"", "LoRA is the one kind of adapter: use \"LORA\" or remove the key"},
                   {"task_type", "\"CAUSAL_LM\" null", "these models predict the next token: remove the key"},

@@ -154,13 +154,34 @@ int64_t step_scratch(const Work& w) {
   return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10;
 }
 
+/// Linear weights of the layers in few bits, everything else as it is read; and the one weight that is open at a time.
+void add_quantized_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute) {
+  int64_t largest = 0, projections = 0;
+  for (const LinearModule& module : linear_modules(shape, 0)) {
+    largest = std::max(largest, module.in * module.out);
+    projections += module.in * module.out;
+  }
+  const int64_t rest = shape.num_parameters() - shape.num_layers * projections;
+  const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
+  plan.mapped_bytes = in_place ? rest * size_bytes(compute) : 0;
+  plan.terms.push_back({MemoryClass::kWeights, fmt::format("{}-bit frozen weights", args.quantization_bit),
+                        quantized_bytes(shape, args)});
+  plan.terms.push_back(
+      {MemoryClass::kWeights, in_place ? "other weights, read in place" : "other weights", rest * size_bytes(compute)});
+  const bool wide = args.quantization_bit == 4 && args.bnb_4bit_compute_dtype == "float32";
+  plan.terms.push_back({MemoryClass::kWorkspace, "one weight opened", largest * (wide ? 4 : size_bytes(compute))});
+}
+
 void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute,
                  int64_t trainable) {
   const int64_t base = shape.num_parameters(), e = size_bytes(compute);
   const auto add = [&](MemoryClass memory_class, const char* name, int64_t bytes) {
     if (bytes > 0) plan.terms.push_back({memory_class, name, bytes});
   };
-  if (args.use_lora) {
+  if (args.use_qlora) {
+    add_quantized_weights(plan, shape, args, compute);
+    add(MemoryClass::kWeights, "adapter", 4 * trainable);
+  } else if (args.use_lora) {
     const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
     plan.mapped_bytes = in_place ? base * e : 0;
     add(MemoryClass::kWeights, in_place ? "frozen weights, read in place" : "frozen weights", base * e);
@@ -183,6 +204,20 @@ int64_t MemoryPlan::total() const {
 
 DType compute_dtype(const TrainingArguments& args) {
   return args.bf16 || args.fp16 ? DType::kBF16 : DType::kF32;
+}
+
+int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args) {
+  const auto groups = [](int64_t count, int64_t size) { return (count + size - 1) / size; };
+  int64_t bytes = 0;
+  for (const LinearModule& module : linear_modules(shape, 0)) {
+    const int64_t count = module.in * module.out, scales = groups(count, 64);
+    if (args.quantization_bit == 8) {
+      bytes += count + 4 * module.out;
+    } else {
+      bytes += groups(count, 2) + (args.bnb_4bit_use_double_quant ? scales + 4 * groups(scales, 256) + 4 : 4 * scales);
+    }
+  }
+  return shape.num_layers * bytes;
 }
 
 int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args) {

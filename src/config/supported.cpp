@@ -10,7 +10,6 @@ void check_supported(Settings& settings) {
   const auto refuse = [&](const char* name, const char* thing, const char* advice) {
     settings.refuse(name, fmt::format("'{}': {} is not part of this version", spelled(name), thing), advice);
   };
-  if (args.use_qlora) refuse("use_qlora", "QLoRA (quantised weights)", "use \"use_lora\": true with bf16 weights");
   if (args.use_deepspeed) {
     refuse("use_deepspeed", "the DeepSpeed backend",
            "set use_deepspeed to false: the same preset trains on one process without it");

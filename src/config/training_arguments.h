@@ -37,6 +37,9 @@ struct TrainingArguments {
   bool use_lora = false;
   bool use_qlora = false;
   int64_t quantization_bit = 4;
+  std::string bnb_4bit_quant_type = "nf4";
+  bool bnb_4bit_use_double_quant = true;
+  std::optional<std::string> bnb_4bit_compute_dtype;  ///< null: the run's precision
   int64_t lora_r = 64;
   double lora_alpha = 16;
   double lora_dropout = 0.1;

@@ -67,6 +67,11 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
   }
 }
 
+void ParameterStore::add_quantized(QuantizedMap weights) {
+  for (const auto& [id, weight] : weights) blocks_[id.block].set_quantized(id.site, weight);
+  quantized_.merge(weights);
+}
+
 const BlockView& ParameterStore::acquire(BlockId block) {
   const auto found = blocks_.find(block);
   LATHE_ASSERT(found != blocks_.end());
@@ -94,6 +99,7 @@ int64_t ParameterStore::num_trainable() const {
 int64_t ParameterStore::num_total() const {
   int64_t count = 0;
   for (const auto& [id, tensor] : weights_) count += tensor.numel();
+  for (const auto& [id, weight] : quantized_) count += weight->numel();
   return count;
 }
 

@@ -28,6 +28,9 @@ class ParameterStore final : public WeightSource, public GradientSink {
   ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
                  at::ScalarType compute_dtype = at::ScalarType::Float);
 
+  /// Frozen projections whose weights are held quantised.
+  void add_quantized(QuantizedMap weights);
+
   void prefetch(BlockId) override {}
   const BlockView& acquire(BlockId block) override;
   void release(BlockId) override {}
@@ -50,6 +53,7 @@ class ParameterStore final : public WeightSource, public GradientSink {
  private:
   std::map<BlockId, BlockView> blocks_;
   TensorMap weights_;
+  QuantizedMap quantized_;
   std::vector<TrainableParameter> parameters_;
   std::map<ParameterId, size_t> index_;
 };

@@ -26,7 +26,8 @@ struct LoraConfig {
 [[nodiscard]] std::vector<ParameterId> select_modules(const LoraConfig& config, const ModelShape& shape);
 
 /// peft's first values for torch's generator in the state that set_seed(seed) leaves: fp32 A (kaiming uniform), B zero.
-/// @param base_dtype with bf16 or fp16 bases each draw is rounded to it and kept as fp32 (docs/numerics.md).
+/// @param base_dtype with bf16 or fp16 bases each draw is rounded to it and kept as fp32 (docs/numerics.md);
+/// over a quantised base nothing is rounded: kFloat.
 [[nodiscard]] TensorMap init_lora_weights(const LoraConfig& config, const ModelShape& shape, uint64_t seed,
                                           at::ScalarType base_dtype);
 

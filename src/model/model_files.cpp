@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_pages.h"
 #include "model/tensor_file.h"
 #include "ops/dtype.h"
 
@@ -71,10 +72,18 @@ void check_tensor(const std::string& file, const std::string& name, const Tensor
   }
 }
 
+bool is_projection_weight(const ParameterId& id) {
+  return id.block.kind == BlockId::Kind::kLayer && id.part == Part::kWeight && !projection_name(id.site).empty();
+}
+
 class Loader {
  public:
-  Loader(const ModelShape& shape, at::ScalarType dtype)
-      : expected_(expected_shapes(shape)), tied_(shape.tie_word_embeddings), dtype_(dtype) {}
+  /// @param quantization null: every weight stays dense
+  Loader(const ModelShape& shape, at::ScalarType dtype, const ops::QuantizationSettings* quantization = nullptr)
+      : expected_(expected_shapes(shape)),
+        tied_(shape.tie_word_embeddings),
+        dtype_(dtype),
+        quantization_(quantization) {}
 
   void read(const std::string& path) {
     const SafetensorsFile file = SafetensorsFile::open(path);
@@ -83,7 +92,7 @@ class Loader {
     }
   }
 
-  TensorMap finish(const std::string& directory) && {
+  QuantizedModel finish(const std::string& directory) && {
     // Tied weights may stand in the file under the head's name alone.
     if (tied_ && head_.defined() && !weights_.contains(kTable)) weights_[kTable] = head_;
     if (tied_ && head_.defined() && !at::equal(head_, weights_[kTable])) {
@@ -91,12 +100,12 @@ class Loader {
                   {.file = directory, .key = hf_name(kTiedHead)}, "set tie_word_embeddings to false in config.json");
     }
     for (const auto& [id, shape] : expected_) {
-      if (weights_.contains(id)) continue;
+      if (weights_.contains(id) || quantized_.contains(id)) continue;
       throw Error(ErrorKind::kData, fmt::format("tensor of shape {} is missing", shape_text(shape)),
                   {.file = directory, .key = hf_name(id)},
                   "the folder is incomplete, or its config.json is of another model");
     }
-    return std::move(weights_);
+    return {std::move(weights_), std::move(quantized_)};
   }
 
  private:
@@ -112,15 +121,29 @@ class Loader {
                   {.file = path, .key = name});
     }
     check_tensor(path, name, entry, expected_.at(*id));
-    if (!weights_.emplace(*id, map_tensor(file, entry, dtype_)).second) {
+    if (!keep(*id, file, entry)) {
       throw Error(ErrorKind::kData, "tensor stands in two files", {.file = path, .key = name});
     }
+  }
+
+  /// False when the tensor was there already.
+  bool keep(const ParameterId& id, const SafetensorsFile& file, const TensorEntry& entry) {
+    if (quantization_ == nullptr || !is_projection_weight(id)) {
+      return weights_.emplace(id, map_tensor(file, entry, dtype_)).second;
+    }
+    if (quantized_.contains(id)) return false;
+    quantized_[id] = std::make_shared<const ops::QuantizedWeight>(
+        ops::QuantizedWeight::quantize(map_tensor(file, entry), *quantization_));
+    give_back_pages(entry.bytes);
+    return true;
   }
 
   std::map<ParameterId, std::vector<int64_t>> expected_;
   bool tied_;
   at::ScalarType dtype_;
+  const ops::QuantizationSettings* quantization_;
   TensorMap weights_;
+  QuantizedMap quantized_;
   at::Tensor head_;
 };
 
@@ -197,7 +220,27 @@ std::map<ParameterId, std::vector<int64_t>> expected_shapes(const ModelShape& sh
 TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype) {
   Loader loader(shape, dtype);
   for (const std::string& file : weight_files(directory)) loader.read(file);
+  return std::move(loader).finish(directory).dense;
+}
+
+QuantizedModel load_quantized_model(const std::string& directory, const ModelShape& shape, at::ScalarType dtype,
+                                    const ops::QuantizationSettings& settings) {
+  Loader loader(shape, dtype, &settings);
+  for (const std::string& file : weight_files(directory)) loader.read(file);
   return std::move(loader).finish(directory);
+}
+
+QuantizedModel quantize_model(TensorMap weights, const ops::QuantizationSettings& settings) {
+  QuantizedModel model;
+  for (auto at = weights.begin(); at != weights.end(); at = weights.erase(at)) {
+    if (is_projection_weight(at->first)) {
+      model.quantized[at->first] =
+          std::make_shared<const ops::QuantizedWeight>(ops::QuantizedWeight::quantize(at->second, settings));
+    } else {
+      model.dense[at->first] = std::move(at->second);
+    }
+  }
+  return model;
 }
 
 FilesToSave model_weight_files(const ModelShape& shape, const TensorMap& weights, int64_t max_shard_bytes) {

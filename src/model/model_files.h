@@ -3,11 +3,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "config/model_shape.h"
 #include "model/parameter.h"
 #include "model/tensor_file.h"
+#include "ops/quantized_weight.h"
 
 namespace lathe {
 
@@ -17,6 +19,21 @@ using TensorMap = std::map<ParameterId, at::Tensor>;
 /// that already has that dtype is a view of the mapped file (no copy, read-only); others are converted.
 /// @throws Error(kData) naming file and tensor: missing, wrong shape (both shapes), unexpected tensors, no floats.
 [[nodiscard]] TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype);
+
+using QuantizedMap = std::map<ParameterId, std::shared_ptr<const ops::QuantizedWeight>>;
+
+/// The weights of a model whose projections are quantised.
+struct QuantizedModel {
+  TensorMap dense;         ///< embedding, head, norms, biases
+  QuantizedMap quantized;  ///< every linear weight of the decoder layers
+};
+
+/// As load_model_weights, but the projections are quantised one at a time from the mapped file, whose pages are given
+/// back: the whole model is never in memory in more than its quantised form.
+[[nodiscard]] QuantizedModel load_quantized_model(const std::string& directory, const ModelShape& shape,
+                                                  at::ScalarType dtype, const ops::QuantizationSettings& settings);
+/// The same of weights that are in memory already; each is given up as soon as it is quantised.
+[[nodiscard]] QuantizedModel quantize_model(TensorMap weights, const ops::QuantizationSettings& settings);
 
 /// Random weights as transformers initialises them: normal(0, initializer_range) for linear and embedding weights, ones
 /// for norms, zeros for biases, drawn in the order of transformers' modules from torch's generator with that seed.

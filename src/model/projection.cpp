@@ -8,13 +8,13 @@
 namespace lathe {
 
 Projection::Projection(const BlockView& view, BlockId block, Site site, const PassContext& pass)
-    : pass_(pass), block_(block), site_(site), weight_(view.get(site)), bias_(view.get(site, Part::kBias)) {
+    : pass_(pass), block_(block), site_(site), weight_(view.weight(site)), bias_(view.get(site, Part::kBias)) {
   const at::Tensor& a = view.get(site, Part::kLoraA);
   if (!a.defined()) return;
   const at::Tensor& b = view.get(site, Part::kLoraB);
   const int64_t r = pass.options.lora.r;
-  LATHE_EXPECT(a, ({r, weight_.size(1)}), at::kFloat);
-  LATHE_EXPECT(b, ({weight_.size(0), r}), at::kFloat);
+  LATHE_EXPECT(a, ({r, weight_.in_features()}), at::kFloat);
+  LATHE_EXPECT(b, ({weight_.out_features(), r}), at::kFloat);
   a_ = a.to(pass.options.compute_dtype);
   scaled_b_ = (b * pass.options.lora.scale).to(pass.options.compute_dtype);
 }

@@ -57,7 +57,8 @@ class Projection {
   const PassContext& pass_;
   BlockId block_;
   Site site_;
-  const at::Tensor &weight_, &bias_;
+  ops::WeightView weight_;
+  const at::Tensor& bias_;
   at::Tensor a_, scaled_b_;  // compute type; undefined without an adapter
 };
 

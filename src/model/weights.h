@@ -4,12 +4,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <memory>
 
 #include "model/parameter.h"
+#include "ops/quantized_weight.h"
 
 namespace lathe {
 
-/// The weights of one block as acquire() hands them out. Undefined tensors are absent parts.
+/// The weights of one block as acquire() hands them out. Undefined tensors are absent parts, or quantised weights.
 /// Dense weights: [out, in], the run's compute dtype; biases and norms [out]; adapters fp32, A [r, in], B [out, r].
 class BlockView {
  public:
@@ -20,8 +22,17 @@ class BlockView {
     tensors_[static_cast<size_t>(site)][static_cast<size_t>(part)] = std::move(tensor);
   }
 
+  /// A projection's weight, however it is stored.
+  [[nodiscard]] ops::WeightView weight(Site site) const {
+    return {get(site), quantized_[static_cast<size_t>(site)].get()};
+  }
+  void set_quantized(Site site, std::shared_ptr<const ops::QuantizedWeight> weight) {
+    quantized_[static_cast<size_t>(site)] = std::move(weight);
+  }
+
  private:
   std::array<std::array<at::Tensor, kNumParts>, kNumSites> tensors_;
+  std::array<std::shared_ptr<const ops::QuantizedWeight>, kNumSites> quantized_;
 };
 
 class WeightSource {

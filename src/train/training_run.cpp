@@ -83,7 +83,39 @@ std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelSh
   }
   if (!args.use_lora && !args.use_qlora) return std::nullopt;
   const LoraConfig config = lora_config(args, base_model_name(args));
-  return Adapter{config, init_lora_weights(config, shape, args.seed, dtype)};
+  // Over weights that are no floats peft leaves its fp32 draws as they are.
+  return Adapter{config, init_lora_weights(config, shape, args.seed, args.use_qlora ? at::kFloat : dtype)};
+}
+
+std::optional<ops::QuantizationSettings> quantization(const TrainingArguments& args, at::ScalarType dtype) {
+  if (!args.use_qlora) return std::nullopt;
+  const std::string& computed = args.bnb_4bit_compute_dtype.value_or("");
+  const bool four = args.quantization_bit == 4;
+  return ops::QuantizationSettings{.kind = !four                               ? ops::Quantization::kInt8
+                                           : args.bnb_4bit_quant_type == "nf4" ? ops::Quantization::kNf4
+                                                                               : ops::Quantization::kFp4,
+                                   .double_quantized = args.bnb_4bit_use_double_quant,
+                                   .compute_dtype = !four || computed.empty() ? dtype
+                                                    : computed == "float32"   ? at::kFloat
+                                                                              : at::kBFloat16};
+}
+
+/// What the run reads: quantised where the settings say so, else with nothing in `quantized`.
+QuantizedModel load_base(const TrainingArguments& args, const std::string& directory, const ModelShape& shape,
+                         at::ScalarType dtype, const std::optional<ops::QuantizationSettings>& settings) {
+  if (settings && !args.init_from_scratch) return load_quantized_model(directory, shape, dtype, *settings);
+  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, dtype)
+                                             : load_model_weights(directory, shape, dtype);
+  if (settings) return quantize_model(std::move(weights), *settings);
+  return {std::move(weights), {}};
+}
+
+void report_quantized(const QuantizedMap& weights) {
+  if (weights.empty()) return;
+  int64_t count = 0, bytes = 0;
+  for (const auto& [id, weight] : weights) count += weight->numel(), bytes += weight->nbytes();
+  log::info("{} weights quantised to {:.3f} bits each, {}", with_commas(count),
+            8.0 * static_cast<double>(bytes) / static_cast<double>(count), format_bytes(bytes));
 }
 
 /// One at a time: a weight that was read from its file is let go of before the next one is copied.
@@ -226,8 +258,8 @@ void TrainingRun::Impl::load_model() {
   check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
   // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
   const at::ScalarType loaded = adapter ? dtype : at::kFloat;
-  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, loaded)
-                                             : load_model_weights(model_directory, shape, loaded);
+  QuantizedModel base = load_base(args, model_directory, shape, loaded, quantization(args, dtype));
+  TensorMap& weights = base.dense;
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype, .lora = {}, .device = device};
   if (args.gradient_checkpointing) {
@@ -246,6 +278,8 @@ void TrainingRun::Impl::load_model() {
   }
   move_weights(weights, device);
   store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
+  report_quantized(base.quantized);
+  store->add_quantized(std::move(base.quantized));
   model = std::make_unique<CausalLM>(shape, options);
   saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
 }

@@ -44,6 +44,31 @@ TEST(Checks, Fp16BecomesBf16AndSaysSo) {
   EXPECT_FALSE(overridden.args.fp16);
 }
 
+TEST(Checks, QuantisedWeights) {
+  const LoadedConfig loaded = load_with(R"("load_in_4bit": true)");
+  EXPECT_TRUE(loaded.args.use_qlora && loaded.args.use_lora && loaded.args.gradient_checkpointing);
+  EXPECT_EQ(loaded.args.quantization_bit, 4);
+  EXPECT_EQ(loaded.args.bnb_4bit_quant_type, "nf4");
+  EXPECT_TRUE(loaded.args.bnb_4bit_use_double_quant);
+  EXPECT_EQ(loaded.args.bnb_4bit_compute_dtype, std::nullopt);
+  EXPECT_THAT(loaded.notes, Contains(HasSubstr("gradient_checkpointing is true, as peft sets it")));
+  EXPECT_FALSE(load_with(R"("use_qlora": true, "gradient_checkpointing": false)").args.gradient_checkpointing);
+  EXPECT_EQ(load_with(R"("load_in_8bit": true)").args.quantization_bit, 8);
+  const LoadedConfig half = load_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "float16")");
+  EXPECT_EQ(half.args.bnb_4bit_compute_dtype, "bfloat16");
+  EXPECT_THAT(half.notes, Contains(HasSubstr("products are worked out in bf16")));
+  EXPECT_EQ(sentence_with(
+                R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)"),
+            "FILE:3: products in fp16 are not part of this version; use \"bfloat16\" or \"float32\", or leave "
+            "strict_precision false");
+  EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_quant_type": "int4")"),
+              HasSubstr("'bnb_4bit_quant_type': \"int4\" is not supported; allowed: nf4 | fp4"));
+  EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "int8")"),
+              HasSubstr("'bnb_4bit_compute_dtype': \"int8\" is not supported; allowed: float32 | bfloat16 | float16"));
+  EXPECT_THAT(load_with(R"("use_lora": true, "bnb_4bit_quant_type": "fp4")").notes,
+              Contains(HasSubstr("bnb_4bit_quant_type (weights are not quantised to 4 bits)")));
+}
+
 TEST(Checks, WarmupRatioTakesTheStepsPlace) {
   EXPECT_EQ(load_with(R"("warmup_ratio": 0.1)").args.warmup_steps, 0);
   const auto file_steps = load_with(R"("warmup_steps": 50)", {"warmup_ratio=0.1"}).args;

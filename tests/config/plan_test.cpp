@@ -91,6 +91,26 @@ TEST(Plan, LogitsAreNeverWhole) {
   EXPECT_LT(bytes(plan_of(args, {65536, 2048, 65536}), MemoryClass::kActivations), whole);
 }
 
+/// The layers' linear weights in few bits; embedding, norms and biases as they are, and one weight open at a time.
+TEST(Plan, QuantisedWeights) {
+  TrainingArguments args = lora();
+  args.use_qlora = true;
+  constexpr int64_t kLinear = 357'826'560;  // of 494'032'768
+  const auto bits = [&] { return 8.0 * static_cast<double>(quantized_bytes(qwen25(), args)) / kLinear; };
+  EXPECT_GT(bits(), 4.126);
+  EXPECT_LE(bits(), 4.13);
+  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  EXPECT_EQ(plan.mapped_bytes, int64_t{2} * (494'032'768 - kLinear));
+  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + quantized_bytes(qwen25(), args) + 4 * 35'192'832);
+  EXPECT_EQ(bytes(plan, MemoryClass::kWorkspace), 2 * 896 * 4864);
+  args.bnb_4bit_compute_dtype = "float32";
+  EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kWorkspace), 4 * 896 * 4864);
+  args.bnb_4bit_use_double_quant = false;
+  EXPECT_NEAR(bits(), 4.5, 1e-9);
+  args.quantization_bit = 8;
+  EXPECT_NEAR(bits(), 8 + 32.0 * 24 * (896 + 128 + 128 + 896 + 4864 + 4864 + 896) / kLinear, 1e-9);
+}
+
 TEST(Plan, TermsAddUp) {
   const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
   int64_t sum = 0;

@@ -8,11 +8,6 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
-  EXPECT_EQ(sentence_with("\"use_qlora\": true"),
-            "FILE:3: 'use_qlora': QLoRA (quantised weights) is not part of this version; use "
-            "\"use_lora\": true with bf16 weights");
-  EXPECT_THAT(sentence_with("\"load_in_4bit\": true"),
-              HasSubstr("FILE:3: 'load_in_4bit': QLoRA (quantised weights) is not part of"));
   EXPECT_EQ(sentence_with("\"use_deepspeed\": true"),
             "FILE:3: 'use_deepspeed': the DeepSpeed backend is not part of this version; set use_deepspeed to false: "
             "the same preset "

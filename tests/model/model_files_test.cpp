@@ -153,5 +153,26 @@ TEST_F(ModelFilesTest, TruncatedFileIsRefused) {
   EXPECT_THAT(error_of(oracle.shape), HasSubstr("model.safetensors"));
 }
 
+/// Projections alone are quantised, each as it would be by itself; the rest is what it is without quantisation.
+TEST_F(ModelFilesTest, QuantisedWhileLoading) {
+  const Oracle oracle("qwen3_untied_bias");
+  const TensorMap weights = oracle.weights();
+  const ops::QuantizationSettings settings{.kind = ops::Quantization::kNf4, .compute_dtype = at::kFloat};
+  const QuantizedModel model = load_quantized_model(oracle.folder, oracle.shape, at::kFloat, settings);
+  EXPECT_EQ(model.quantized.size(), static_cast<size_t>(7 * oracle.shape.num_layers));
+  EXPECT_EQ(model.quantized.size() + model.dense.size(), weights.size());
+  for (const auto& [id, weight] : model.quantized) {
+    EXPECT_TRUE(at::equal(weight->open(), ops::QuantizedWeight::quantize(weights.at(id), settings).open()))
+        << hf_name(id);
+  }
+  for (const auto& [id, tensor] : model.dense) EXPECT_TRUE(at::equal(tensor, weights.at(id))) << hf_name(id);
+
+  const QuantizedModel in_memory = quantize_model(weights, settings);
+  EXPECT_EQ(in_memory.dense.size(), model.dense.size());
+  for (const auto& [id, weight] : in_memory.quantized) {
+    EXPECT_TRUE(at::equal(weight->open(), model.quantized.at(id)->open())) << hf_name(id);
+  }
+}
+
 }  // namespace
 }  // namespace lathe

@@ -42,9 +42,10 @@ def check_same_curve(ours: Run, expected: Expected, bounds: Bounds, report: Repo
     report.check("same config, same curve", not wrong, "; ".join(wrong) or str(difference))
 
 
-def check_controls(binary: str, config: dict, work: pathlib.Path, expected: Expected, bounds: Bounds, report: Report) -> None:
+def check_controls(binary: str, config: dict, work: pathlib.Path, expected: Expected, bounds: Bounds, report: Report,
+                   controls: dict = CONTROLS) -> None:
     """Each control must run to its last step and then be told apart by its loss alone."""
-    for name, change in CONTROLS.items():
+    for name, change in controls.items():
         run = Run(binary, config, work, "control_" + name.replace(" ", "_"), **change(config))
         difference: Difference = compare_logs(run.log_history, expected.log_history)
         caught = not difference.faults and difference.worst["loss"] > bounds.loss

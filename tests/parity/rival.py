@@ -14,11 +14,15 @@ from cases import rows_file
 from prompt import IGNORE, encode_row, read_rows
 
 NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lora", "lora_r", "lora_alpha", "lora_dropout",
-                    "lora_target_modules", "use_rslora", "max_seq_length"}
+                    "lora_target_modules", "use_rslora", "max_seq_length", "use_qlora", "quantization_bit", "bnb_4bit_quant_type",
+                    "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype"}
 
 
 def load_base(config: dict, attention: str) -> torch.nn.Module:
     dtype = torch.bfloat16 if config["bf16"] else torch.float32
+    if config.get("use_qlora"):
+        import quantized_base
+        return quantized_base.load(config, dtype, attention)
     return AutoModelForCausalLM.from_pretrained(config["model_name_or_path"], dtype=dtype, attn_implementation=attention)
 
 

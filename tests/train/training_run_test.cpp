@@ -32,6 +32,23 @@ TEST_F(TrainingRunTest, WholeModelsTrainInBothPrecisions) {
   }
 }
 
+/// In 4 and 8 bits, from a file and from random weights, with products in either type.
+TEST_F(TrainingRunTest, AdaptersTrainOverQuantisedWeights) {
+  for (const std::vector<std::string>& settings :
+       {std::vector<std::string>{"quantization_bit=4"},
+        {"quantization_bit=8", "bf16=true"},
+        {"bnb_4bit_quant_type=fp4", "bnb_4bit_use_double_quant=false", "bf16=true"},
+        {"bnb_4bit_compute_dtype=bfloat16", "init_from_scratch=true"}}) {
+    std::vector<std::string> all = {"use_qlora=true", "learning_rate=0.02"};
+    all.insert(all.end(), settings.begin(), settings.end());
+    run(all);
+    const std::vector<double> losses = logged(json("trainer_state.json"), "loss");
+    EXPECT_LT(losses.back(), losses.front()) << settings[0];
+    EXPECT_TRUE(exists("adapter_model.safetensors"));
+    EXPECT_FALSE(exists("model.safetensors"));
+  }
+}
+
 TEST_F(TrainingRunTest, ATokenizerLargerThanTheModelIsRefused) {
   const Json config = json_of_model();
   Json small = config;
