@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "config/deepspeed.h"
 
 namespace lathe {
 namespace {
@@ -28,14 +29,16 @@ void settle_precision(Settings& settings) {
     }
     (later(settings, "fp16", "bf16") ? args.bf16 : args.fp16) = false;
   }
-  if (args.fp16 && !args.strict_precision) {
-    args.fp16 = false;
-    args.bf16 = true;
-    settings.notes.emplace_back(
-        "fp16 is slow on a CPU: this run computes in bf16 (set fp16 and bf16 to false for fp32, strict_precision to "
-        "true to "
-        "insist on fp16)");
-  }
+}
+
+void replace_fp16(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  if (!args.fp16 || args.strict_precision) return;
+  args.fp16 = false;
+  args.bf16 = args.fp16_in_bf16 = true;
+  settings.notes.emplace_back(
+      "fp16 is slow on a CPU: this run computes in bf16, with fp16's loss scaling (set fp16 and bf16 to false for "
+      "fp32)");
 }
 
 void settle_warmup(Settings& settings) {
@@ -167,6 +170,8 @@ void need_data(Settings& settings) {
 void check_together(Settings& settings) {
   need_data(settings);
   settle_precision(settings);
+  settle_deepspeed(settings);
+  replace_fp16(settings);
   settle_warmup(settings);
   settle_adapter(settings);
   settle_intervals(settings);

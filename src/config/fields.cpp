@@ -142,7 +142,7 @@ FieldGroup optimizer_fields() {
               Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
                   .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
                            "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
-                           "WarmupLR"}),
+                           "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest"}),
               Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
                     "more arguments of the schedule, as transformers takes them")
                   .written_as(FieldForm::kObject),
@@ -235,17 +235,21 @@ FieldGroup saving_fields() {
 }
 
 FieldGroup deepspeed_fields() {
-  return {"DeepSpeed backend",
-          {
-              Field("use_deepspeed", &T::use_deepspeed, "shard and offload as DeepSpeed's ZeRO does"),
-              Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
-                  .at_least(1)
-                  .at_most(3)
-                  .idle("use_deepspeed is false", no_deepspeed),
-              Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory")
-                  .idle("use_deepspeed is false", no_deepspeed),
-              Field("deepspeed", &T::deepspeed, "a DeepSpeed JSON of your own").written_as(FieldForm::kPathOrObject),
-          }};
+  return {
+      "DeepSpeed backend",
+      {
+          Field("use_deepspeed", &T::use_deepspeed,
+                "train as DeepSpeed does; on one rank that is its mathematics, as there is nothing to partition"),
+          Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
+              .at_least(1)
+              .at_most(3)
+              .idle("use_deepspeed is false", no_deepspeed),
+          Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory, where it already lies on a CPU")
+              .idle("use_deepspeed is false", no_deepspeed),
+          Field("deepspeed", &T::deepspeed,
+                "a DeepSpeed JSON of your own (a path, or the object itself); sets use_deepspeed")
+              .written_as(FieldForm::kPathOrObject),
+      }};
 }
 
 }  // namespace

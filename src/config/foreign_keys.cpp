@@ -118,7 +118,7 @@ void add_logging_and_saving(std::vector<ForeignKey>& all) {
              {"log_level_replica", "*", "there is one process"},
              {"log_on_each_node", "*", "there is one process"},
              {"save_on_each_node", "*", "there is one process"},
-             {"logging_nan_inf_filter", "*", "a loss that is not finite stops the run"},
+             {"logging_nan_inf_filter", "*", "a step that is not finite is left out and counted, and its loss kept out of the mean"},
              {"include_tokens_per_second", "*", "tokens per second are always shown"},
              {"include_num_input_tokens_seen", "*", "tokens are always counted, in trainer_log.jsonl"},
              {"run_name", "*", "output_dir names the run"},

@@ -98,6 +98,11 @@ struct TrainingArguments {
   bool cpu_offload = false;
   std::optional<std::string> deepspeed;  ///< path of the user's own JSON
 
+  // Settled from the others (config/checks), no keys of their own
+  bool fp16_in_bf16 = false;          ///< fp16 was asked for and bf16 takes its place: loss scaling goes on
+  bool decay_all_parameters = false;  ///< a DeepSpeed optimizer block knows no groups without decay
+  std::string deepspeed_config;       ///< the DeepSpeed JSON; "": none
+
   // Where the settings came from, for messages and for training_args.json
   std::string config_file;
 };

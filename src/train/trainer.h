@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "data/update_queue.h"
+#include "engine/loss_scaler.h"
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 #include "engine/trainable.h"
@@ -53,7 +54,8 @@ class Trainer {
   ~Trainer();
 
   /// *When*: epochs, logging, evaluation, saving, stopping. Writes checkpoints and logs; not the final model.
-  /// @throws Error(kRun) when loss or gradients are not finite, or nothing is trained at all.
+  /// A step whose gradients are not finite is left out, counted and said.
+  /// @throws Error(kRun) when several such steps follow on one another, or nothing is trained at all.
   TrainOutput train();
   /// Mean loss of each evaluation batch weighted by its rows, as transformers; logged, and the best is remembered.
   /// Null when a signal asked to stop before it was done.
@@ -79,12 +81,15 @@ class Trainer {
     double loss = 0, grad_norm = 0, learning_rate = 0;
     int64_t tokens = 0, targets = 0, rows = 0;
     void count(const Batch& batch);
+    [[nodiscard]] bool is_finite() const;
   };
 
   /// *What*: micro-batches, clipping, the optimizer.
   StepResult training_step();
   std::vector<Batch> next_batches();
-  void check_finite(const StepResult& step);
+  void skip(const StepResult& step);
+  void check_not_zero(const StepResult& step);
+  void check_any_step_was_taken() const;
   void count_step(const StepResult& step);
   [[nodiscard]] bool epoch_ended() const;
   void act_on(const Control& control);
@@ -110,12 +115,14 @@ class Trainer {
   TrainerState state_;
   RunTotals totals_;
   LearningRateSchedule schedule_;
+  std::unique_ptr<LossScaler> scaler_;
   AdamW optimizer_;
   std::vector<std::unique_ptr<TrainerCallback>> callbacks_;
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;
   int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
   double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, input_wait_s_ = 0;
+  int64_t skipped_in_a_row_ = 0, first_skipped_ = 0;
   int stopped_by_ = 0;
 };
 

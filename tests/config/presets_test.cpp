@@ -16,7 +16,7 @@ std::string preset(const std::string& name) {
 }
 
 /// Features that this version refuses by name, taken out on the command line so that the rest is read too.
-const std::vector<std::string> kWithoutLaterFeatures = {"use_deepspeed=false", "use_qlora=false", "use_lora=true"};
+const std::vector<std::string> kWithoutLaterFeatures = {"use_qlora=false", "use_lora=true"};
 
 TEST(Presets, EveryFileIsReadOrRefusedByName) {
   size_t files = 0;
@@ -26,7 +26,7 @@ TEST(Presets, EveryFileIsReadOrRefusedByName) {
     ++files;
     EXPECT_NO_THROW((void)load_config(path, kWithoutLaterFeatures)) << path;
     const Json json = read_json_file(path);
-    const bool later = json.value("use_deepspeed", false) || json.value("use_qlora", false);
+    const bool later = json.value("use_qlora", false);
     const auto problems = validate_config(path);
     if (later) {
       EXPECT_THAT(problems, ElementsAre(HasSubstr("is not part of this version"))) << path;
@@ -73,7 +73,7 @@ TEST(Presets, FullAndBf16TrainEveryWeight) {
   EXPECT_EQ(full.learning_rate, 2e-5);
   EXPECT_EQ(full.eval_strategy, "steps");
   EXPECT_TRUE(full.load_best_model_at_end);
-  const LoadedConfig bf16 = load_config(preset("bf16"), {"use_deepspeed=false"});
+  const LoadedConfig bf16 = load_config(preset("bf16"), {});
   EXPECT_TRUE(bf16.args.bf16);
   EXPECT_EQ(bf16.args.eval_strategy, "steps");  // spelled evaluation_strategy alone
   EXPECT_THAT(bf16.args.eval_data_path, ::testing::IsEmpty());

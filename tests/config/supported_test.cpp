@@ -13,14 +13,6 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
             "\"use_lora\": true with bf16 weights");
   EXPECT_THAT(sentence_with("\"load_in_4bit\": true"),
               HasSubstr("FILE:3: 'load_in_4bit': QLoRA (quantised weights) is not part of"));
-  EXPECT_EQ(sentence_with("\"use_deepspeed\": true"),
-            "FILE:3: 'use_deepspeed': the DeepSpeed backend is not part of this version; set use_deepspeed to false: "
-            "the same preset "
-            "trains on one process without it");
-  EXPECT_EQ(sentence_with("\"deepspeed\": \"ds.json\""),
-            "FILE:3: 'deepspeed': the DeepSpeed backend is not part of this version; remove "
-            "the key");
-  EXPECT_THAT(sentence_with("\"deepspeed\": {\"a\": 1}"), HasSubstr("'deepspeed': the DeepSpeed backend is not part"));
   EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
             "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
             "strict_precision false");
