@@ -151,7 +151,7 @@ void Trainer::skip(const StepResult& step) {
 
 void Trainer::check_any_step_was_taken() const {
   const int64_t steps = state_.global_step - first_step_;
-  if (steps == 0 || totals_.skipped_steps - first_skipped_ < steps) return;
+  if (steps == 0 || state_.global_step < length_.max_steps || totals_.skipped_steps - first_skipped_ < steps) return;
   throw Error(ErrorKind::kRun,
               fmt::format("the gradients of each of the run's {} steps were not finite: nothing was trained", steps),
               {},
