@@ -80,6 +80,25 @@ void settle_adapter(Settings& settings) {
   }
 }
 
+void settle_sampling(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  const std::string& strategy = args.train_sampling_strategy;
+  if (!args.group_by_length || strategy == "group_by_length") return;
+  if (same_source(settings, "group_by_length", "train_sampling_strategy")) {
+    return settings.refuse("group_by_length",
+                           fmt::format("'group_by_length' is true and 'train_sampling_strategy' \"{}\"", strategy),
+                           "keep one of them");
+  }
+  if (later(settings, "group_by_length", "train_sampling_strategy")) args.train_sampling_strategy = "group_by_length";
+}
+
+void settle_early_stopping(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  if (args.early_stopping_patience == 0 || args.eval_strategy != "no") return;
+  settings.refuse("early_stopping_patience", "'early_stopping_patience' is given but 'eval_strategy' is \"no\"",
+                  "evaluate by steps or epochs, or remove early_stopping_patience");
+}
+
 void settle_intervals(Settings& settings) {
   TrainingArguments& args = settings.args;
   const auto need = [&](const char* key, double value, const std::string& strategy, const char* strategy_key) {
@@ -140,6 +159,7 @@ void settle_best_model(Settings& settings) {
     return;
   }
   std::string conflict;
+  if (args.save_strategy == "best") return;
   if (args.save_strategy != args.eval_strategy) {
     conflict = fmt::format(
         "'load_best_model_at_end' needs equal strategies, but 'eval_strategy' is \"{}\" and 'save_strategy' \"{}\"",
@@ -175,7 +195,9 @@ void check_together(Settings& settings) {
   settle_warmup(settings);
   settle_adapter(settings);
   settle_intervals(settings);
+  settle_sampling(settings);
   settle_evaluation_data(settings);
+  settle_early_stopping(settings);
   settle_best_model(settings);
 }
 

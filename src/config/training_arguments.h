@@ -50,6 +50,8 @@ struct TrainingArguments {
   uint64_t seed = 42;
   std::optional<uint64_t> data_seed;
   bool dataloader_drop_last = false;
+  std::string train_sampling_strategy = "random";
+  bool group_by_length = false;  ///< transformers 4's spelling of train_sampling_strategy "group_by_length"
   int64_t dataloader_num_workers = 4;
   std::optional<std::string> max_time;  ///< "hh:mm:ss"
 
@@ -80,6 +82,9 @@ struct TrainingArguments {
   std::string eval_strategy = "no";
   double eval_steps = 500;
   bool eval_on_start = false;
+  double eval_delay = 0;
+  int64_t early_stopping_patience = 0;  ///< 0: off
+  double early_stopping_threshold = 0;
   std::string save_strategy = "steps";
   double save_steps = 500;
   int64_t save_total_limit = 3;  ///< 0: all

@@ -58,7 +58,7 @@ TrainOutput Trainer::train() {
   for (auto& callback : callbacks_) callback->on_train_begin(view());
   if (totals_.evaluation_pending) act_on({.evaluate = true});
   if (args_.eval_on_start && state_.global_step == 0 && can_evaluate()) evaluate();
-  while (state_.global_step < length_.max_steps && stopped_by_ == 0) {
+  while (state_.global_step < length_.max_steps && stopped_by_ == 0 && !stops_early_) {
     const double step_start = now_s();
     last_ = training_step();
     count_step(last_);
@@ -189,11 +189,13 @@ bool Trainer::epoch_ended() const {
 void Trainer::act_on(const Control& control) {
   if (control.log && state_.global_step > totals_.last_logged_step) log_training();
   totals_.evaluation_pending = control.evaluate && can_evaluate();
+  best_is_new_ = false;
   if (totals_.evaluation_pending && !evaluate().is_null()) {
     totals_.evaluation_pending = false;
     last_saved_step_ = -1;  // what was saved of this step on request lacks its evaluation
   }
-  if (control.save || totals_.evaluation_pending) save_checkpoint();
+  const bool save_best = args_.save_strategy == "best" && best_is_new_;
+  if (control.save || save_best || totals_.evaluation_pending) save_checkpoint();
 }
 
 void Trainer::log_training() {
@@ -252,6 +254,7 @@ void Trainer::resume() {
   totals_ = restored.totals;
   if (!totals_.loss_scaler.is_null() && !scaler_->state().is_null()) scaler_->load(totals_.loss_scaler);
   callback_state_ = std::move(restored.callbacks);
+  stops_early_ = args_.early_stopping_patience > 0 && totals_.evaluations_without_gain >= args_.early_stopping_patience;
   last_saved_step_ = state_.global_step;
 }
 

@@ -98,6 +98,9 @@ class Trainer {
   [[nodiscard]] bool can_evaluate() const;
   /// nullopt: a signal asked to stop before it was done.
   std::optional<double> evaluation_loss(const std::vector<std::vector<int64_t>>& batches);
+  [[nodiscard]] std::string best_metric_key() const;
+  [[nodiscard]] bool is_better(double value) const;
+  void count_towards_early_stopping(const Json& metrics);
   void remember_best(const Json& metrics);
   void resume();
   void load_best();
@@ -124,6 +127,7 @@ class Trainer {
   double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, input_wait_s_ = 0;
   int64_t skipped_in_a_row_ = 0, first_skipped_ = 0;
   int stopped_by_ = 0;
+  bool stops_early_ = false, best_is_new_ = false;
 };
 
 }  // namespace lathe

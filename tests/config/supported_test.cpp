@@ -20,7 +20,8 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
             "FILE:3: 'optim': \"sgd\" is not supported; allowed: adamw_torch | adamw_torch_fused");
   EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),
               HasSubstr("'lr_scheduler_type': \"greedy\" is not supported"));
-  EXPECT_THAT(sentence_with("\"save_strategy\": \"best\""), HasSubstr("'save_strategy': \"best\" is not supported"));
+  EXPECT_THAT(sentence_with("\"train_sampling_strategy\": \"batch_rebalance\""),
+              HasSubstr("'train_sampling_strategy': \"batch_rebalance\" is not supported"));
   EXPECT_EQ(sentence_with("\"use_dora\": true"),
             "FILE:3: 'use_dora' is not supported with the value true; DoRA is not part of this "
             "version: use plain LoRA");
