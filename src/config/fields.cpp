@@ -164,6 +164,10 @@ FieldGroup optimizer_fields() {
               Field("warmup_ratio", &T::warmup_ratio, "warm-up as a share of all updates, in place of warmup_steps")
                   .at_least(0)
                   .at_most(1),
+              Field("neftune_noise_alpha", &T::neftune_noise_alpha,
+                    "noise on the embeddings in training (NEFTune): at most alpha / sqrt(longest row · hidden size)")
+                  .at_least(0)
+                  .null_is(0),
               Field("label_smoothing_factor", &T::label_smoothing_factor,
                     "share of the target that is spread over the vocabulary")
                   .at_least(0)

@@ -51,7 +51,6 @@ void add_optimizer_and_precision(std::vector<ForeignKey>& all) {
                    "AdamW takes its settings from adam_beta1, adam_beta2, adam_epsilon and weight_decay"},
                   {"optim_target_modules", "null", "every trained parameter is updated by AdamW: remove the key"},
                   {"adafactor", "false", "use \"optim\": \"adamw_torch\""},
-                  {"neftune_noise_alpha", "null 0", "noise on embeddings is not part of this version: remove the key"},
                   {"average_tokens_across_devices", "*",
                    "the loss is always the mean over all supervised tokens of an update"},
                   {"bf16_full_eval", "false", "evaluation uses the precision of training: remove the key"},

@@ -66,6 +66,7 @@ struct TrainingArguments {
   double warmup_steps = 100;               ///< below 1: a ratio (transformers 5)
   double warmup_ratio = 0;
   double label_smoothing_factor = 0;
+  double neftune_noise_alpha = 0;
 
   // Precision and memory
   bool bf16 = false;

@@ -27,6 +27,7 @@ struct ModelOptions {
   bool gradient_checkpointing = false;  ///< keep only each layer's input, recompute the rest in backward
   int64_t loss_chunk_tokens = 256;      ///< rows of logits alive at once
   double label_smoothing = 0;
+  double neftune_noise_alpha = 0;  ///< noise on the embeddings in training; 0: none
 };
 
 /// Which draw of dropout this is: masks are a function of these numbers and the place in the network, nothing else.

@@ -213,6 +213,7 @@ void TrainingRun::Impl::load_model() {
   ModelOptions options{.compute_dtype = dtype};
   options.gradient_checkpointing = args.gradient_checkpointing;
   options.label_smoothing = args.label_smoothing_factor;
+  options.neftune_noise_alpha = args.neftune_noise_alpha;
   std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
   std::optional<LoraConfig> lora;
   if (adapter) {
