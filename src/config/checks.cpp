@@ -92,8 +92,13 @@ void settle_sampling(Settings& settings) {
   if (later(settings, "group_by_length", "train_sampling_strategy")) args.train_sampling_strategy = "group_by_length";
 }
 
-void settle_early_stopping(Settings& settings) {
+void settle_what_needs_evaluations(Settings& settings) {
   TrainingArguments& args = settings.args;
+  if (args.lr_scheduler_type == "reduce_lr_on_plateau" && args.eval_strategy == "no") {
+    settings.refuse("lr_scheduler_type",
+                    "the schedule reduce_lr_on_plateau needs evaluations, and 'eval_strategy' is \"no\"",
+                    "evaluate by steps or epochs, or take another schedule");
+  }
   if (args.early_stopping_patience == 0 || args.eval_strategy != "no") return;
   settings.refuse("early_stopping_patience", "'early_stopping_patience' is given but 'eval_strategy' is \"no\"",
                   "evaluate by steps or epochs, or remove early_stopping_patience");
@@ -197,7 +202,7 @@ void check_together(Settings& settings) {
   settle_intervals(settings);
   settle_sampling(settings);
   settle_evaluation_data(settings);
-  settle_early_stopping(settings);
+  settle_what_needs_evaluations(settings);
   settle_best_model(settings);
 }
 

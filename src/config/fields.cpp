@@ -154,7 +154,8 @@ FieldGroup optimizer_fields() {
               Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
                   .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
                            "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
-                           "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest"}),
+                           "reduce_lr_on_plateau", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle",
+                           "LRRangeTest"}),
               Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
                     "more arguments of the schedule, as transformers takes them")
                   .written_as(FieldForm::kObject),

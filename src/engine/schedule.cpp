@@ -9,6 +9,7 @@
 #include <numbers>
 #include <vector>
 
+#include "engine/plateau.h"
 #include "engine/schedule_parts.h"
 
 namespace lathe {
@@ -66,6 +67,12 @@ Factor constant(Run, Kwargs&) {
 
 Factor constant_with_warmup(Run run, Kwargs&) {
   return [run](double step) { return step < run.warmup ? run.warm(step) : 1.0; };
+}
+
+/// The rate it starts from; engine/plateau.h has the rest.
+Factor reduce_lr_on_plateau(Run run, Kwargs& kwargs) {
+  static_cast<void>(PlateauSchedule(run.learning_rate, kwargs.take_all()));
+  return [](double) { return 1.0; };
 }
 
 Factor inverse_sqrt(Run run, Kwargs& kwargs) {
@@ -140,6 +147,7 @@ constexpr ScheduleKind kKinds[] = {
     {"constant", constant},
     {"constant_with_warmup", constant_with_warmup},
     {"inverse_sqrt", inverse_sqrt},
+    {"reduce_lr_on_plateau", reduce_lr_on_plateau},
     {"cosine_with_min_lr", cosine_with_min_lr},
     {"cosine_warmup_with_min_lr", cosine_warmup_with_min_lr},
     {"warmup_stable_decay", warmup_stable_decay},

@@ -45,6 +45,13 @@ class Kwargs {
     return value;
   }
 
+  /// For who reads them another way.
+  const Json& take_all() {
+    if (!json_.is_object()) return json_;
+    for (const auto& [key, value] : json_.items()) known_.push_back(key);
+    return json_;
+  }
+
   void finish() const {
     if (!json_.is_object()) return;
     for (const auto& [key, value] : json_.items()) {

@@ -35,6 +35,7 @@ Json Trainer::evaluate() {
   log(metrics);
   metrics["epoch"] = state_.epoch;
   eval_metrics_ = metrics;
+  if (plateau_) plateau_->step(metrics[best_metric_key()].get<double>());
   count_towards_early_stopping(metrics);
   remember_best(metrics);
   for (auto& callback : callbacks_) callback->on_evaluate(view(), metrics);

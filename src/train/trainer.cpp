@@ -38,6 +38,9 @@ Trainer::Trainer(const TrainingArguments& args, TrainerParts parts)
       optimizer_(parts_.store.parameters(), {args.adam_beta1, args.adam_beta2, args.adam_epsilon, args.weight_decay}) {
   const ModelShape& shape = parts_.model.shape();
   length_.parameters_without_embeddings = parts_.store.num_total() - shape.vocab_size * shape.hidden_size;
+  if (args.lr_scheduler_type == "reduce_lr_on_plateau") {
+    plateau_.emplace(args.learning_rate, parse_json(args.lr_scheduler_kwargs, "lr_scheduler_kwargs"));
+  }
   if (!parts_.resume_folder.empty()) resume();
   first_step_ = state_.global_step;
   first_skipped_ = totals_.skipped_steps;
@@ -110,7 +113,7 @@ Trainer::StepResult Trainer::training_step() {
 
   step.loss = accelerator_.sum(step.loss);
   step.grad_norm = gradient_norm(parts_.store.parameters()) / loss_scale;
-  step.learning_rate = schedule_.learning_rate(state_.global_step - totals_.skipped_steps);
+  step.learning_rate = learning_rate();
   if (!step.is_finite()) {
     skip(step);
     return step;
@@ -131,6 +134,10 @@ void Trainer::StepResult::count(const Batch& batch) {
 
 bool Trainer::StepResult::is_finite() const {
   return std::isfinite(loss) && std::isfinite(grad_norm);
+}
+
+double Trainer::learning_rate() const {
+  return plateau_ ? plateau_->learning_rate() : schedule_.learning_rate(state_.global_step - totals_.skipped_steps);
 }
 
 void Trainer::skip(const StepResult& step) {
@@ -227,6 +234,7 @@ void Trainer::save_checkpoint() {
   }
   totals_.runtime_s = elapsed_s();
   totals_.loss_scaler = scaler_->state();
+  if (plateau_) totals_.plateau = plateau_->state();
   Json kept = Json::object();
   for (auto& callback : callbacks_) callback->save_state(kept);
   write_checkpoint(folder, parts_.saver, parts_.store,
@@ -254,6 +262,7 @@ void Trainer::resume() {
   totals_ = restored.totals;
   if (!totals_.loss_scaler.is_null() && !scaler_->state().is_null()) scaler_->load(totals_.loss_scaler);
   callback_state_ = std::move(restored.callbacks);
+  if (plateau_ && totals_.plateau.is_object()) plateau_->load(totals_.plateau);
   stops_early_ = args_.early_stopping_patience > 0 && totals_.evaluations_without_gain >= args_.early_stopping_patience;
   last_saved_step_ = state_.global_step;
 }

@@ -13,6 +13,7 @@
 #include "data/update_queue.h"
 #include "engine/loss_scaler.h"
 #include "engine/optimizer.h"
+#include "engine/plateau.h"
 #include "engine/schedule.h"
 #include "engine/trainable.h"
 #include "model/causal_lm.h"
@@ -87,6 +88,7 @@ class Trainer {
   /// *What*: micro-batches, clipping, the optimizer.
   StepResult training_step();
   std::vector<Batch> next_batches();
+  [[nodiscard]] double learning_rate() const;
   void skip(const StepResult& step);
   void check_not_zero(const StepResult& step);
   void check_any_step_was_taken() const;
@@ -118,6 +120,7 @@ class Trainer {
   TrainerState state_;
   RunTotals totals_;
   LearningRateSchedule schedule_;
+  std::optional<PlateauSchedule> plateau_;  ///< in its place, where the rate follows the evaluations
   std::unique_ptr<LossScaler> scaler_;
   AdamW optimizer_;
   std::vector<std::unique_ptr<TrainerCallback>> callbacks_;

@@ -88,6 +88,7 @@ Json to_json(const RunTotals& totals) {
               {"rows", totals.rows},
               {"evaluations_without_gain", totals.evaluations_without_gain},
               {"skipped_steps", totals.skipped_steps},
+              {"plateau", totals.plateau},
               {"loss_scaler", totals.loss_scaler},
               {"runtime_s", totals.runtime_s},
               {"evaluation_pending", totals.evaluation_pending}};
@@ -104,6 +105,7 @@ RunTotals parse_run_totals(const Json& json, const std::string& file) {
     read(json, "rows", totals.rows);
     read(json, "evaluations_without_gain", totals.evaluations_without_gain);
     read(json, "skipped_steps", totals.skipped_steps);
+    if (json.contains("plateau")) totals.plateau = json["plateau"];
     if (json.contains("loss_scaler")) totals.loss_scaler = json["loss_scaler"];
     read(json, "runtime_s", totals.runtime_s);
     read(json, "evaluation_pending", totals.evaluation_pending);

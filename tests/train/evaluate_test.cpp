@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "train/output_folder.h"
@@ -59,6 +60,16 @@ TEST_F(EvaluateTest, OnlyTheBestIsSavedWhenAskedTo) {
     EXPECT_EQ(exists("checkpoint-" + std::to_string(2 * (i + 1))), evaluations[i] < best) << i;
     best = std::min(best, evaluations[i]);
   }
+}
+
+TEST_F(EvaluateTest, TheRateFallsOnAPlateau) {
+  run({"eval_strategy=steps", "eval_steps=1", "lr_scheduler_type=reduce_lr_on_plateau", "warmup_steps=0",
+       R"(lr_scheduler_kwargs={"patience": 0, "threshold": 10, "threshold_mode": "abs", "factor": 0.5})"});
+  // The first evaluation is better than none; no later one is better by 10.
+  const std::vector<double> rates = logged(json("trainer_state.json"), "learning_rate");
+  ASSERT_EQ(rates.size(), 10U);
+  EXPECT_EQ(rates[0], 0.01);
+  for (size_t i = 1; i < rates.size(); ++i) EXPECT_DOUBLE_EQ(rates[i], 0.01 * std::pow(0.5, i - 1)) << i;
 }
 
 TEST_F(EvaluateTest, WaitsForItsDelay) {
