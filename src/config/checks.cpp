@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "config/deepspeed.h"
 
 namespace lathe {
 namespace {
@@ -28,14 +29,16 @@ void settle_precision(Settings& settings) {
     }
     (later(settings, "fp16", "bf16") ? args.bf16 : args.fp16) = false;
   }
-  if (args.fp16 && !args.strict_precision) {
-    args.fp16 = false;
-    args.bf16 = true;
-    settings.notes.emplace_back(
-        "fp16 is slow on a CPU: this run computes in bf16 (set fp16 and bf16 to false for fp32, strict_precision to "
-        "true to "
-        "insist on fp16)");
-  }
+}
+
+void replace_fp16(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  if (!args.fp16 || args.strict_precision) return;
+  args.fp16 = false;
+  args.bf16 = args.fp16_in_bf16 = true;
+  settings.notes.emplace_back(
+      "fp16 is slow on a CPU: this run computes in bf16, with fp16's loss scaling (set fp16 and bf16 to false for "
+      "fp32)");
 }
 
 void settle_warmup(Settings& settings) {
@@ -95,6 +98,30 @@ void settle_adapter(Settings& settings) {
       settings.notes.emplace_back("use_lora is true because adapter_name_or_path is given");
     }
   }
+}
+
+void settle_sampling(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  const std::string& strategy = args.train_sampling_strategy;
+  if (!args.group_by_length || strategy == "group_by_length") return;
+  if (same_source(settings, "group_by_length", "train_sampling_strategy")) {
+    return settings.refuse("group_by_length",
+                           fmt::format("'group_by_length' is true and 'train_sampling_strategy' \"{}\"", strategy),
+                           "keep one of them");
+  }
+  if (later(settings, "group_by_length", "train_sampling_strategy")) args.train_sampling_strategy = "group_by_length";
+}
+
+void settle_what_needs_evaluations(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  if (args.lr_scheduler_type == "reduce_lr_on_plateau" && args.eval_strategy == "no") {
+    settings.refuse("lr_scheduler_type",
+                    "the schedule reduce_lr_on_plateau needs evaluations, and 'eval_strategy' is \"no\"",
+                    "evaluate by steps or epochs, or take another schedule");
+  }
+  if (args.early_stopping_patience == 0 || args.eval_strategy != "no") return;
+  settings.refuse("early_stopping_patience", "'early_stopping_patience' is given but 'eval_strategy' is \"no\"",
+                  "evaluate by steps or epochs, or remove early_stopping_patience");
 }
 
 void settle_intervals(Settings& settings) {
@@ -157,6 +184,7 @@ void settle_best_model(Settings& settings) {
     return;
   }
   std::string conflict;
+  if (args.save_strategy == "best") return;
   if (args.save_strategy != args.eval_strategy) {
     conflict = fmt::format(
         "'load_best_model_at_end' needs equal strategies, but 'eval_strategy' is \"{}\" and 'save_strategy' \"{}\"",
@@ -187,10 +215,14 @@ void need_data(Settings& settings) {
 void check_together(Settings& settings) {
   need_data(settings);
   settle_precision(settings);
+  settle_deepspeed(settings);
+  replace_fp16(settings);
   settle_warmup(settings);
   settle_adapter(settings);
   settle_intervals(settings);
+  settle_sampling(settings);
   settle_evaluation_data(settings);
+  settle_what_needs_evaluations(settings);
   settle_best_model(settings);
 }
 

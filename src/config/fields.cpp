@@ -17,6 +17,12 @@ bool no_four_bits(const T& args) {
 bool no_deepspeed(const T& args) {
   return !args.use_deepspeed;
 }
+bool packs(const T& args) {
+  return args.packing;
+}
+bool no_early_stopping(const T& args) {
+  return args.early_stopping_patience == 0;
+}
 bool no_eval(const T& args) {
   return args.eval_strategy == "no";
 }
@@ -133,6 +139,12 @@ FieldGroup step_fields() {
           Field("data_seed", &T::data_seed, "of the row order alone; null: seed").at_most(9007199254740991.0),
           Field("dataloader_drop_last", &T::dataloader_drop_last,
                 "leave out an epoch's last rows when they do not fill a micro-batch"),
+          Field("train_sampling_strategy", &T::train_sampling_strategy,
+                "order of the rows; group_by_length brings rows of like length together, the longest first")
+              .one_of({"random", "sequential", "group_by_length"})
+              .idle("packing is true", packs),
+          Field("group_by_length", &T::group_by_length, "the same as train_sampling_strategy \"group_by_length\"")
+              .idle("packing is true", packs),
           Field("dataloader_num_workers", &T::dataloader_num_workers,
                 "threads that make the next updates' batches ready; 0: the training thread does")
               .at_least(0),
@@ -157,7 +169,8 @@ FieldGroup optimizer_fields() {
               Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
                   .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
                            "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
-                           "WarmupLR"}),
+                           "reduce_lr_on_plateau", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle",
+                           "LRRangeTest"}),
               Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
                     "more arguments of the schedule, as transformers takes them")
                   .written_as(FieldForm::kObject),
@@ -167,6 +180,10 @@ FieldGroup optimizer_fields() {
               Field("warmup_ratio", &T::warmup_ratio, "warm-up as a share of all updates, in place of warmup_steps")
                   .at_least(0)
                   .at_most(1),
+              Field("neftune_noise_alpha", &T::neftune_noise_alpha,
+                    "noise on the embeddings in training (NEFTune): at most alpha / sqrt(longest row · hidden size)")
+                  .at_least(0)
+                  .null_is(0),
               Field("label_smoothing_factor", &T::label_smoothing_factor,
                     "share of the target that is spread over the vocabulary")
                   .at_least(0)
@@ -225,6 +242,20 @@ FieldGroup evaluation_fields() {
                   .idle("eval_strategy is not \"steps\"", [](const T& args) { return args.eval_strategy != "steps"; }),
               Field("eval_on_start", &T::eval_on_start, "evaluate before the first update too")
                   .idle("eval_strategy is \"no\"", no_eval),
+              Field("eval_delay", &T::eval_delay,
+                    "no evaluation before this many updates (epochs, where eval_strategy is \"epoch\")")
+                  .at_least(0)
+                  .null_is(0)
+                  .idle("eval_strategy is \"no\"", no_eval),
+              Field("early_stopping_patience", &T::early_stopping_patience,
+                    "stop after this many evaluations in a row that are no better than the best one; 0: never")
+                  .at_least(0)
+                  .null_is(0),
+              Field("early_stopping_threshold", &T::early_stopping_threshold,
+                    "by how much an evaluation has to be better to count")
+                  .at_least(0)
+                  .null_is(0)
+                  .idle("early_stopping_patience is 0", no_early_stopping),
               Field("load_best_model_at_end", &T::load_best_model_at_end,
                     "end with the weights of the best evaluation, not the last"),
               Field("metric_for_best_model", &T::metric_for_best_model, "what \"best\" is measured by")
@@ -240,7 +271,9 @@ FieldGroup saving_fields() {
               Field("output_dir", &T::output_dir, "folder of everything that a run leaves"),
               Field("overwrite_output_dir", &T::overwrite_output_dir,
                     "another run's results in output_dir are renamed aside; false: that is an error"),
-              Field("save_strategy", &T::save_strategy, "when to write a checkpoint").one_of({"no", "steps", "epoch"}),
+              Field("save_strategy", &T::save_strategy,
+                    "when to write a checkpoint; best: after each evaluation that is the best one so far")
+                  .one_of({"no", "steps", "epoch", "best"}),
               Field("save_steps", &T::save_steps, "updates between two checkpoints; below 1: a share of all updates")
                   .steps_or_share()
                   .idle("save_strategy is not \"steps\"", [](const T& args) { return args.save_strategy != "steps"; }),
@@ -256,17 +289,21 @@ FieldGroup saving_fields() {
 }
 
 FieldGroup deepspeed_fields() {
-  return {"DeepSpeed backend",
-          {
-              Field("use_deepspeed", &T::use_deepspeed, "shard and offload as DeepSpeed's ZeRO does"),
-              Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
-                  .at_least(1)
-                  .at_most(3)
-                  .idle("use_deepspeed is false", no_deepspeed),
-              Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory")
-                  .idle("use_deepspeed is false", no_deepspeed),
-              Field("deepspeed", &T::deepspeed, "a DeepSpeed JSON of your own").written_as(FieldForm::kPathOrObject),
-          }};
+  return {
+      "DeepSpeed backend",
+      {
+          Field("use_deepspeed", &T::use_deepspeed,
+                "train as DeepSpeed does; on one rank that is its mathematics, as there is nothing to partition"),
+          Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
+              .at_least(1)
+              .at_most(3)
+              .idle("use_deepspeed is false", no_deepspeed),
+          Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory, where it already lies on a CPU")
+              .idle("use_deepspeed is false", no_deepspeed),
+          Field("deepspeed", &T::deepspeed,
+                "a DeepSpeed JSON of your own (a path, or the object itself); sets use_deepspeed")
+              .written_as(FieldForm::kPathOrObject),
+      }};
 }
 
 }  // namespace

@@ -13,8 +13,6 @@ constexpr const char* kFullLinear =
     "adapters here are plain LoRA with peft's first values and without biases: remove the key";
 constexpr const char* kOnlyLoss = "evaluation measures the loss alone";
 constexpr const char* kNoLoader = "rows are made ready before training, there are no loader processes";
-constexpr const char* kNoPadding =
-    "rows are laid end to end without padding, so nothing is gained by it: remove the key";
 
 void append(std::vector<ForeignKey>& all, std::initializer_list<ForeignKey> more) {
   all.insert(all.end(), more);
@@ -29,9 +27,7 @@ void add_data_and_evaluation(std::vector<ForeignKey>& all) {
                   {"dataloader_multiprocessing_context", "*", kNoLoader},
                   {"remove_unused_columns", "*", "only the fields of the row formats are read"},
                   {"label_names", "null [] [\"labels\"]", "labels are made from the rows: remove the key"},
-                  {"group_by_length", "false", kNoPadding},
-                  {"length_column_name", "\"length\" null", kNoPadding},
-                  {"train_sampling_strategy", "\"random\"", "rows are drawn in a seeded random order: remove the key"},
+                  {"length_column_name", "*", "a row is as long as its tokens are many"},
                   {"auto_find_batch_size", "false", "set per_device_train_batch_size; `lathe plan` says what fits"},
                   {"do_train", "*", "the command decides: `lathe train`"},
                   {"do_eval", "*", "eval_strategy decides whether a run evaluates"},
@@ -43,7 +39,6 @@ void add_data_and_evaluation(std::vector<ForeignKey>& all) {
                   {"batch_eval_metrics", "*", kOnlyLoss},
                   {"include_for_metrics", "null []", "evaluation measures the loss alone: remove the key"},
                   {"include_inputs_for_metrics", "false", "evaluation measures the loss alone: remove the key"},
-                  {"eval_delay", "0 0.0 null", "evaluation follows eval_strategy from the start: remove the key"},
                   {"past_index", "-1", "these models have no memory between batches: remove the key"},
                   {"ignore_data_skip", "false", "a resumed run goes on with the rows that come next: remove the key"},
               });
@@ -55,7 +50,6 @@ void add_optimizer_and_precision(std::vector<ForeignKey>& all) {
                    "AdamW takes its settings from adam_beta1, adam_beta2, adam_epsilon and weight_decay"},
                   {"optim_target_modules", "null", "every trained parameter is updated by AdamW: remove the key"},
                   {"adafactor", "false", "use \"optim\": \"adamw_torch\""},
-                  {"neftune_noise_alpha", "null 0", "noise on embeddings is not part of this version: remove the key"},
                   {"average_tokens_across_devices", "*",
                    "the loss is always the mean over all supervised tokens of an update"},
                   {"bf16_full_eval", "false", "evaluation uses the precision of training: remove the key"},
@@ -115,7 +109,8 @@ void add_logging_and_saving(std::vector<ForeignKey>& all) {
              {"log_level_replica", "*", "there is one process"},
              {"log_on_each_node", "*", "there is one process"},
              {"save_on_each_node", "*", "there is one process"},
-             {"logging_nan_inf_filter", "*", "a loss that is not finite stops the run"},
+             {"logging_nan_inf_filter", "*",
+              "a step that is not finite is left out and counted, and its loss kept out of the mean"},
              {"include_tokens_per_second", "*", "tokens per second are always shown"},
              {"include_num_input_tokens_seen", "*", "tokens are always counted, in trainer_log.jsonl"},
              {"run_name", "*", "output_dir names the run"},

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "config/checks.h"
 
 namespace lathe {
@@ -10,11 +12,12 @@ void check_supported(Settings& settings) {
   const auto refuse = [&](const char* name, const char* thing, const char* advice) {
     settings.refuse(name, fmt::format("'{}': {} is not part of this version", spelled(name), thing), advice);
   };
-  if (args.use_deepspeed) {
-    refuse("use_deepspeed", "the DeepSpeed backend",
-           "set use_deepspeed to false: the same preset trains on one process without it");
+  const char* ranks = std::getenv("WORLD_SIZE");
+  if (ranks != nullptr && std::strtol(ranks, nullptr, 10) > 1) {
+    settings.refuse("use_deepspeed",
+                    fmt::format("WORLD_SIZE is {}: more than one rank is not part of this version", ranks),
+                    "start one process; gradient_accumulation_steps gives the batch of several");
   }
-  if (args.deepspeed) refuse("deepspeed", "the DeepSpeed backend", "remove the key");
   if (args.fp16 && args.strict_precision) {
     refuse("fp16", "training in fp16", "use \"bf16\": true, or leave strict_precision false");
   }

@@ -55,6 +55,8 @@ struct TrainingArguments {
   uint64_t seed = 42;
   std::optional<uint64_t> data_seed;
   bool dataloader_drop_last = false;
+  std::string train_sampling_strategy = "random";
+  bool group_by_length = false;  ///< transformers 4's spelling of train_sampling_strategy "group_by_length"
   int64_t dataloader_num_workers = 4;
   std::optional<std::string> max_time;  ///< "hh:mm:ss"
 
@@ -69,6 +71,7 @@ struct TrainingArguments {
   double warmup_steps = 100;               ///< below 1: a ratio (transformers 5)
   double warmup_ratio = 0;
   double label_smoothing_factor = 0;
+  double neftune_noise_alpha = 0;
 
   // Precision and memory
   bool bf16 = false;
@@ -86,6 +89,9 @@ struct TrainingArguments {
   std::string eval_strategy = "no";
   double eval_steps = 500;
   bool eval_on_start = false;
+  double eval_delay = 0;
+  int64_t early_stopping_patience = 0;  ///< 0: off
+  double early_stopping_threshold = 0;
   std::string save_strategy = "steps";
   double save_steps = 500;
   int64_t save_total_limit = 3;  ///< 0: all
@@ -103,6 +109,11 @@ struct TrainingArguments {
   int64_t deepspeed_stage = 2;
   bool cpu_offload = false;
   std::optional<std::string> deepspeed;  ///< path of the user's own JSON
+
+  // Settled from the others (config/checks), no keys of their own
+  bool fp16_in_bf16 = false;          ///< fp16 was asked for and bf16 takes its place: loss scaling goes on
+  bool decay_all_parameters = false;  ///< a DeepSpeed optimizer block knows no groups without decay
+  std::string deepspeed_config;       ///< the DeepSpeed JSON; "": none
 
   // Where the settings came from, for messages and for training_args.json
   std::string config_file;

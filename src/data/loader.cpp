@@ -88,12 +88,35 @@ void TrainLoader::make_packs() {
 }
 
 std::vector<int64_t> TrainLoader::order_of_epoch(int64_t epoch, int64_t count) const {
+  if (options_.group_by_length && options_.packing_tokens == 0) return grouped_order(epoch, count);
   if (options_.shuffle) {
     Mt19937 generator(options_.seed + static_cast<uint64_t>(epoch));
     return random_permutation(count, generator);
   }
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), int64_t{0});
+  return order;
+}
+
+// The sampler draws from the program's one generator, which goes on from epoch to epoch; each epoch's loader first
+// takes one number of 64 bits from it for workers that do not exist.
+std::vector<int64_t> TrainLoader::grouped_order(int64_t epoch, int64_t count) const {
+  Mt19937 generator(options_.seed);
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i <= epoch; ++i) {
+    generator.discard(2);
+    order = random_permutation(count, generator);
+  }
+  const auto length = [&](int64_t row) { return dataset_.samples[static_cast<size_t>(row)].input_ids.size(); };
+  const int64_t rows_an_update = options_.batch_size * options_.gradient_accumulation_steps;
+  const int64_t group = rows_an_update * std::clamp<int64_t>(count / (rows_an_update * 4), 1, 50);
+  auto longest = order.begin();
+  for (int64_t begin = 0; begin < count; begin += group) {
+    const auto first = order.begin() + begin, last = order.begin() + std::min(begin + group, count);
+    std::stable_sort(first, last, [&](int64_t a, int64_t b) { return length(a) > length(b); });
+    if (length(*first) > length(*longest)) longest = first;
+  }
+  std::iter_swap(order.begin(), longest);  // a step that does not fit in memory shows at once
   return order;
 }
 

@@ -30,6 +30,8 @@ struct LoaderOptions {
   uint64_t seed = 42;
   bool shuffle = true;
   bool drop_last = false;
+  /// Rows of like length come together (transformers' LengthGroupedSampler), the longest first; not with packing.
+  bool group_by_length = false;
   /// 0: off. Else rows are put together, best fit in the order of epoch 0, into packs of at most so many tokens; packs
   /// take the place of rows: batch_size counts them, and each epoch shuffles them. A row stays a sequence of its own
   /// inside.
@@ -57,6 +59,7 @@ class TrainLoader {
   [[nodiscard]] int64_t num_units() const;
   void make_packs();
   [[nodiscard]] std::vector<int64_t> order_of_epoch(int64_t epoch, int64_t count) const;
+  [[nodiscard]] std::vector<int64_t> grouped_order(int64_t epoch, int64_t count) const;
 
   const Dataset& dataset_;
   LoaderOptions options_;

@@ -5,68 +5,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <vector>
+
+#include "engine/plateau.h"
+#include "engine/schedule_parts.h"
 
 namespace lathe {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-
-/// lr_scheduler_kwargs, each looked up once; what nobody asked for is an error.
-class Kwargs {
- public:
-  Kwargs(const Json& json, std::string schedule) : json_(json), schedule_(std::move(schedule)) {
-    if (!json_.is_null() && !json_.is_object()) fail("has to be an object", "");
-  }
-
-  std::optional<double> number(const char* key) {
-    known_.emplace_back(key);
-    if (!has(key)) return std::nullopt;
-    if (!json_[key].is_number()) fail(fmt::format("'{}' has to be a number", key), "");
-    return json_[key].get<double>();
-  }
-
-  std::string choice(const char* key, const std::string& fallback, const std::vector<std::string>& choices) {
-    known_.emplace_back(key);
-    if (!has(key)) return fallback;
-    const std::string value = json_[key].is_string() ? json_[key].get<std::string>() : json_[key].dump();
-    if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
-      fail(fmt::format("'{}' cannot be '{}'", key, value), fmt::format("it is one of {}", fmt::join(choices, ", ")));
-    }
-    return value;
-  }
-
-  void finish() const {
-    if (!json_.is_object()) return;
-    for (const auto& [key, value] : json_.items()) {
-      if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      fail(fmt::format("'{}' is not a setting of the schedule '{}'", key, schedule_),
-           known_.empty() ? "it has none" : fmt::format("it knows {}", fmt::join(known_, ", ")));
-    }
-  }
-
-  [[noreturn]] static void fail(const std::string& what, const std::string& hint) {
-    throw Error(ErrorKind::kConfig, what, {.file = "", .line = 0, .key = "lr_scheduler_kwargs"}, hint);
-  }
-
- private:
-  bool has(const char* key) const { return json_.is_object() && json_.contains(key) && !json_[key].is_null(); }
-  const Json& json_;
-  std::string schedule_;
-  std::vector<std::string> known_;
-};
-
-/// What every schedule starts from. Steps are kept in double: they are divided everywhere, as Python divides them.
-struct Run {
-  double learning_rate, warmup, total;
-  [[nodiscard]] double warm(double step) const { return step / std::max(1.0, warmup); }
-  [[nodiscard]] double progress(double step) const { return (step - warmup) / std::max(1.0, total - warmup); }
-};
-
-using Factor = std::function<double(double)>;
 
 double half_cosine(double cycles, double progress) {
   return 0.5 * (1.0 + std::cos(kPi * cycles * 2.0 * progress));
@@ -118,6 +67,12 @@ Factor constant(Run, Kwargs&) {
 
 Factor constant_with_warmup(Run run, Kwargs&) {
   return [run](double step) { return step < run.warmup ? run.warm(step) : 1.0; };
+}
+
+/// The rate it starts from; engine/plateau.h has the rest.
+Factor reduce_lr_on_plateau(Run run, Kwargs& kwargs) {
+  static_cast<void>(PlateauSchedule(run.learning_rate, kwargs.take_all()));
+  return [](double) { return 1.0; };
 }
 
 Factor inverse_sqrt(Run run, Kwargs& kwargs) {
@@ -184,27 +139,7 @@ Factor warmup_stable_decay(Run run, Kwargs& kwargs) {
   };
 }
 
-/// DeepSpeed's WarmupLR gives rates, not factors; its counter starts at -1, so the first two updates use the minimum.
-Factor warmup_lr(Run run, Kwargs& kwargs) {
-  const double low = kwargs.number("warmup_min_lr").value_or(0);
-  const double high = kwargs.number("warmup_max_lr").value_or(run.learning_rate);
-  const double steps = std::max(2.0, kwargs.number("warmup_num_steps").value_or(run.warmup));
-  const bool logarithmic = kwargs.choice("warmup_type", "log", {"log", "linear"}) == "log";
-  return [=](double step) {
-    const double iteration = step - 1;
-    if (iteration < 0) return low;
-    double gamma = 1.0;
-    if (iteration < steps) gamma = logarithmic ? 1.0 / std::log(steps) * std::log(iteration + 1) : iteration / steps;
-    return low + (high - low) * gamma;
-  };
-}
-
-struct Kind {
-  const char* name;
-  Factor (*make)(Run, Kwargs&);
-};
-
-constexpr Kind kKinds[] = {
+constexpr ScheduleKind kKinds[] = {
     {"linear", linear},
     {"cosine", cosine},
     {"cosine_with_restarts", cosine_with_restarts},
@@ -212,10 +147,10 @@ constexpr Kind kKinds[] = {
     {"constant", constant},
     {"constant_with_warmup", constant_with_warmup},
     {"inverse_sqrt", inverse_sqrt},
+    {"reduce_lr_on_plateau", reduce_lr_on_plateau},
     {"cosine_with_min_lr", cosine_with_min_lr},
     {"cosine_warmup_with_min_lr", cosine_warmup_with_min_lr},
     {"warmup_stable_decay", warmup_stable_decay},
-    {"WarmupLR", warmup_lr},
 };
 
 }  // namespace
@@ -229,16 +164,18 @@ LearningRateSchedule::LearningRateSchedule(const std::string& type, double learn
                                            int64_t total_steps, const Json& kwargs)
     : impl_(std::make_unique<Impl>()) {
   const Run run{learning_rate, static_cast<double>(warmup_steps), static_cast<double>(total_steps)};
-  for (const Kind& kind : kKinds) {
+  std::vector<ScheduleKind> kinds(std::begin(kKinds), std::end(kKinds));
+  kinds.insert(kinds.end(), deepspeed_schedules().begin(), deepspeed_schedules().end());
+  std::vector<std::string> names;
+  for (const ScheduleKind& kind : kinds) {
+    names.emplace_back(kind.name);
     if (type != kind.name) continue;
     Kwargs reader(kwargs, type);
     impl_->factor = kind.make(run, reader);
     reader.finish();
-    impl_->learning_rate = kind.make == warmup_lr ? 1.0 : learning_rate;
+    impl_->learning_rate = kind.gives_rates ? 1.0 : learning_rate;
     return;
   }
-  std::vector<std::string> names;
-  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
   throw Error(ErrorKind::kConfig, fmt::format("'{}' is no learning-rate schedule", type),
               {.file = "", .line = 0, .key = "lr_scheduler_type"}, fmt::format("one of {}", fmt::join(names, ", ")));
 }

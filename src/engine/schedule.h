@@ -1,5 +1,5 @@
 #pragma once
-// Learning-rate schedules, transformers' names and values, and DeepSpeed's WarmupLR.
+// Learning-rate schedules, transformers' and DeepSpeed's names and values.
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>

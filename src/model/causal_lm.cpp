@@ -6,6 +6,7 @@
 
 #include "model/decoder_layer.h"
 #include "model/head.h"
+#include "model/neftune.h"
 #include "model/rope.h"
 #include "ops/check.h"
 #include "ops/profile.h"
@@ -143,6 +144,9 @@ double CausalLM::forward(const Batch& batch, WeightSource& weights, GradientSink
     hidden = impl_->run_layers(std::move(hidden), weights, pass, nullptr, 0);
     const Acquired head(weights, BlockId::head());
     return Head(*head, pass).evaluate(hidden, outputs.targets);
+  }
+  if (impl_->options.neftune_noise_alpha > 0) {
+    add_neftune_noise(hidden, impl_->options.neftune_noise_alpha, batch.longest_row(), dropout);
   }
   Kept& keep = kept(saved);
   keep = {};

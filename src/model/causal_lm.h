@@ -33,9 +33,10 @@ struct ModelOptions {
   at::ScalarType compute_dtype;  ///< kFloat or kBFloat16
   LoraSettings lora;
   Recompute recompute = Recompute::kNothing;
-  int64_t loss_chunk_tokens = 256;      ///< rows of logits alive at once, or up to a quarter more
+  int64_t loss_chunk_tokens = 256;  ///< rows of logits alive at once, or up to a quarter more
   double label_smoothing = 0;
-  at::Device device = at::kCPU;  ///< where the weights lie
+  at::Device device = at::kCPU;    ///< where the weights lie
+  double neftune_noise_alpha = 0;  ///< noise on the embeddings in training; 0: none
 };
 
 /// Which draw of dropout this is: masks are a function of these numbers and the place in the network, nothing else.

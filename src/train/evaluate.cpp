@@ -35,6 +35,8 @@ Json Trainer::evaluate() {
   log(metrics);
   metrics["epoch"] = state_.epoch;
   eval_metrics_ = metrics;
+  if (plateau_) plateau_->step(metrics[best_metric_key()].get<double>());
+  count_towards_early_stopping(metrics);
   remember_best(metrics);
   for (auto& callback : callbacks_) callback->on_evaluate(view(), metrics);
   return metrics;
@@ -65,15 +67,33 @@ std::optional<double> Trainer::evaluation_loss(const std::vector<std::vector<int
   return loss;
 }
 
+bool Trainer::is_better(double value) const {
+  if (!std::isfinite(value)) return false;
+  return !state_.best_metric || (args_.greater_is_better ? value > *state_.best_metric : value < *state_.best_metric);
+}
+
+/// transformers' EarlyStoppingCallback: it compares with the best evaluation before this one.
+void Trainer::count_towards_early_stopping(const Json& metrics) {
+  if (args_.early_stopping_patience == 0) return;
+  const double value = metrics[best_metric_key()].get<double>();
+  const bool gained = is_better(value) &&
+                      (!state_.best_metric || std::abs(value - *state_.best_metric) > args_.early_stopping_threshold);
+  totals_.evaluations_without_gain = gained ? 0 : totals_.evaluations_without_gain + 1;
+  if (totals_.evaluations_without_gain < args_.early_stopping_patience) return;
+  stops_early_ = true;
+  log::info("Stopping early at step {}: {} evaluations in a row were no better than {:g}", state_.global_step,
+            totals_.evaluations_without_gain, state_.best_metric.value_or(value));
+}
+
+std::string Trainer::best_metric_key() const {
+  const std::string& key = args_.metric_for_best_model;
+  return key.starts_with("eval_") ? key : "eval_" + key;
+}
+
 void Trainer::remember_best(const Json& metrics) {
-  std::string key = args_.metric_for_best_model;
-  if (!key.starts_with("eval_")) key = "eval_" + key;
-  if (!metrics.contains(key)) return;
-  const double value = metrics[key].get<double>();
-  if (!std::isfinite(value)) return;
-  const bool better =
-      !state_.best_metric || (args_.greater_is_better ? value > *state_.best_metric : value < *state_.best_metric);
-  if (!better) return;
+  const double value = metrics[best_metric_key()].get<double>();
+  best_is_new_ = is_better(value);
+  if (!best_is_new_) return;
   state_.best_metric = value;
   if (args_.save_strategy != "no") state_.best_global_step = state_.global_step;
 }

@@ -91,6 +91,8 @@ Json train_results(const ResultParts& parts) {
   results["train_samples"] = parts.data.rows_kept;
   results["tokens_seen"] = totals.tokens;
   results["tokens_trained"] = totals.trained_tokens;
+  results["skipped_steps"] = totals.skipped_steps;
+  if (totals.loss_scaler.is_object()) results["loss_scale"] = totals.loss_scaler["scale"];
   const MemoryLedger& ledger = cpu_ledger();
   results["peak_memory_bytes"] = by_class([&](MemoryClass c) { return ledger.peak(c); }, ledger.peak_total());
   if (!parts.device.is_cpu()) {

@@ -60,11 +60,14 @@ int64_t warmup_steps(const TrainingArguments& args, int64_t max_steps) {
 }
 
 LoaderOptions loader_options(const TrainingArguments& args) {
+  const bool grouped = args.train_sampling_strategy == "group_by_length" && !args.packing;
   return {.batch_size = args.per_device_train_batch_size,
           .gradient_accumulation_steps = args.gradient_accumulation_steps,
-          .seed = args.data_seed.value_or(args.seed),
-          .shuffle = true,
+          // transformers' sampler of grouped rows draws from the program's generator, which data_seed does not set.
+          .seed = grouped ? args.seed : args.data_seed.value_or(args.seed),
+          .shuffle = args.train_sampling_strategy != "sequential",
           .drop_last = args.dataloader_drop_last,
+          .group_by_length = grouped,
           .packing_tokens = args.packing ? args.max_seq_length : 0};
 }
 
@@ -100,8 +103,10 @@ Control control_after_step(const TrainingArguments& args, const TrainerState& st
                 (args.logging_strategy == "steps" && every(step, state.logging_steps)) ||
                 (args.logging_strategy == "epoch" && epoch_ended);
   // transformers 5.23 evaluates and saves once more at the end when these go by steps.
-  control.evaluate = (args.eval_strategy == "steps" && (every(step, state.eval_steps) || last)) ||
-                     (args.eval_strategy == "epoch" && epoch_ended);
+  const double place = args.eval_strategy == "epoch" ? state.epoch : static_cast<double>(step);
+  control.evaluate =
+      args.eval_delay <= place && ((args.eval_strategy == "steps" && (every(step, state.eval_steps) || last)) ||
+                                   (args.eval_strategy == "epoch" && epoch_ended));
   control.save = (args.save_strategy == "steps" && (every(step, state.save_steps) || last)) ||
                  (args.save_strategy == "epoch" && epoch_ended);
   return control;

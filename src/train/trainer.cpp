@@ -23,6 +23,8 @@ namespace lathe {
 namespace {
 
 constexpr int64_t kZeroGradientLimit = 3;
+/// Steps left out in a row before a run gives up: a loss scale has to come down from where it starts first.
+constexpr int64_t kSkippedLimit = 3, kSkippedLimitWhileScaling = 40;
 
 }  // namespace
 
@@ -33,11 +35,16 @@ Trainer::Trainer(const TrainingArguments& args, TrainerParts parts)
       length_(run_length(args, loader_.updates_per_epoch(), static_cast<int64_t>(parts_.train_dataset.samples.size()))),
       state_(initial_state(args, length_)),
       schedule_(make_schedule(args, length_.max_steps)),
+      scaler_(make_loss_scaler(args)),
       optimizer_(parts_.store.parameters(), {args.adam_beta1, args.adam_beta2, args.adam_epsilon, args.weight_decay}) {
   const ModelShape& shape = parts_.model.shape();
   length_.parameters_without_embeddings = parts_.store.num_total() - shape.vocab_size * shape.hidden_size;
+  if (args.lr_scheduler_type == "reduce_lr_on_plateau") {
+    plateau_.emplace(args.learning_rate, parse_json(args.lr_scheduler_kwargs, "lr_scheduler_kwargs"));
+  }
   if (!parts_.resume_folder.empty()) resume();
   first_step_ = state_.global_step;
+  first_skipped_ = totals_.skipped_steps;
   first_tokens_ = totals_.tokens;
   runtime_before_s_ = totals_.runtime_s;
 }
@@ -55,7 +62,7 @@ TrainOutput Trainer::train() {
   for (auto& callback : callbacks_) callback->on_train_begin(view());
   const bool first = args_.eval_on_start && state_.global_step == 0 && parts_.resume_folder.empty();
   if (totals_.evaluation_pending || first) act_on({.evaluate = true});
-  while (state_.global_step < length_.max_steps && stopped_by_ == 0) {
+  while (state_.global_step < length_.max_steps && stopped_by_ == 0 && !stops_early_) {
     const double step_start = now_s();
     last_ = training_step();
     count_step(last_);
@@ -72,6 +79,7 @@ TrainOutput Trainer::train() {
     if (late) break;
   }
   updates_.reset();
+  check_any_step_was_taken();
   return finish();
 }
 
@@ -89,6 +97,7 @@ Trainer::StepResult Trainer::training_step() {
   for (const Batch& batch : micro_batches) step.count(batch);
   const int64_t num_targets = accelerator_.sum(step.targets);  // the mean is over all ranks and micro-batches
   const double scale = num_targets > 0 ? 1.0 / static_cast<double>(num_targets) : 0.0;
+  const double loss_scale = scaler_->scale();
 
   parts_.store.zero_gradients();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
@@ -97,20 +106,26 @@ Trainer::StepResult Trainer::training_step() {
     const DropoutKey dropout{args_.seed, state_.global_step, static_cast<int64_t>(i),
                              parts_.model.options().lora.dropout > 0};
     const auto saved = make_saved_activations();
-    step.loss +=
-        scale * parts_.model.forward(micro_batches[i], parts_.store, &parts_.store, *saved, scale, last, dropout);
+    step.loss += scale * parts_.model.forward(micro_batches[i], parts_.store, &parts_.store, *saved, scale * loss_scale,
+                                              last, dropout);
     parts_.model.backward(micro_batches[i], parts_.store, parts_.store, *saved, last, dropout);
   }
   accelerator_.wait_for_gradients();
   const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "optimizer");
 
   step.loss = accelerator_.sum(step.loss);
-  step.grad_norm = gradient_norm(parts_.store.parameters());
-  check_finite(step);
-  step.learning_rate = schedule_.learning_rate(state_.global_step);
-  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm),
+  step.grad_norm = gradient_norm(parts_.store.parameters()) / loss_scale;
+  step.learning_rate = learning_rate();
+  if (!step.is_finite()) {
+    skip(step);
+    return step;
+  }
+  check_not_zero(step);
+  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm) / loss_scale,
                   [this](size_t parameter) { writer_.wait_for_parameter(parameter); });
   parts_.store.publish();
+  scaler_->update(false);
+  skipped_in_a_row_ = 0;
   return step;
 }
 
@@ -120,15 +135,41 @@ void Trainer::StepResult::count(const Batch& batch) {
   rows += batch.num_rows();
 }
 
-void Trainer::check_finite(const StepResult& step) {
-  if (!std::isfinite(step.loss) || !std::isfinite(step.grad_norm)) {
-    throw Error(ErrorKind::kRun,
-                fmt::format("{} is not finite at step {} (loss {:g}, gradient norm {:g}); the weights of this step are "
-                            "not saved",
-                            std::isfinite(step.loss) ? "the gradient" : "the loss", state_.global_step + 1, step.loss,
-                            step.grad_norm),
-                {}, "look at the base weights and the rows, or take a smaller learning_rate");
+bool Trainer::StepResult::is_finite() const {
+  return std::isfinite(loss) && std::isfinite(grad_norm);
+}
+
+double Trainer::learning_rate() const {
+  return plateau_ ? plateau_->learning_rate() : schedule_.learning_rate(state_.global_step - totals_.skipped_steps);
+}
+
+void Trainer::skip(const StepResult& step) {
+  ++totals_.skipped_steps;
+  const double before = scaler_->scale();
+  scaler_->update(true);
+  const bool scaling = !scaler_->state().is_null();
+  const std::string what = fmt::format("{} not finite at step {} (loss {:g}, gradient norm {:g})",
+                                       std::isfinite(step.loss) ? "the gradients are" : "the loss is",
+                                       state_.global_step + 1, step.loss, step.grad_norm);
+  if (++skipped_in_a_row_ >= (scaling ? kSkippedLimitWhileScaling : kSkippedLimit)) {
+    throw Error(ErrorKind::kRun, fmt::format("{}: {} steps in a row had to be left out", what, skipped_in_a_row_), {},
+                "look at the base weights and the rows, or take a smaller learning_rate");
   }
+  log::warning("{}: the step is left out{}", what,
+               scaling ? fmt::format(", loss scale {:g} -> {:g}", before, scaler_->scale()) : "");
+}
+
+void Trainer::check_any_step_was_taken() const {
+  const int64_t steps = state_.global_step - first_step_;
+  if (steps == 0 || state_.global_step < length_.max_steps || totals_.skipped_steps - first_skipped_ < steps) return;
+  throw Error(ErrorKind::kRun,
+              fmt::format("the gradients of each of the run's {} steps were not finite: nothing was trained", steps),
+              {},
+              scaler_->state().is_null() ? "look at the base weights and the rows"
+                                         : "the loss scale was still coming down: take more steps, or \"bf16\": true");
+}
+
+void Trainer::check_not_zero(const StepResult& step) {
   zero_gradient_steps_ = step.grad_norm == 0 ? zero_gradient_steps_ + 1 : 0;
   if (zero_gradient_steps_ < kZeroGradientLimit) return;
   throw Error(ErrorKind::kRun,
@@ -143,7 +184,9 @@ void Trainer::count_step(const StepResult& step) {
   state_.epoch = epoch_after(state_.global_step, loader_, args_.gradient_accumulation_steps);
   state_.num_input_tokens_seen += step.tokens;
   state_.total_flos += 6.0 * static_cast<double>(step.tokens * length_.parameters_without_embeddings);
-  totals_.loss_since_log += step.loss;
+  // A loss that is not finite counts as the mean since the last log, as transformers' logging_nan_inf_filter has it.
+  const auto since_log = static_cast<double>(state_.global_step - totals_.last_logged_step);
+  totals_.loss_since_log += std::isfinite(step.loss) ? step.loss : totals_.loss_since_log / since_log;
   totals_.tokens += step.tokens;
   totals_.trained_tokens += step.targets;
   totals_.rows += step.rows;
@@ -156,17 +199,20 @@ bool Trainer::epoch_ended() const {
 void Trainer::act_on(const Control& control) {
   if (control.log && state_.global_step > totals_.last_logged_step) log_training();
   totals_.evaluation_pending = control.evaluate && can_evaluate();
+  best_is_new_ = false;
   if (totals_.evaluation_pending && !evaluate().is_null()) {
     totals_.evaluation_pending = false;
     last_saved_step_ = -1;  // what was saved of this step on request lacks its evaluation
   }
-  if (control.save || totals_.evaluation_pending) save_checkpoint();
+  const bool save_best = args_.save_strategy == "best" && best_is_new_;
+  if (control.save || save_best || totals_.evaluation_pending) save_checkpoint();
 }
 
 void Trainer::log_training() {
   const auto steps = static_cast<double>(state_.global_step - totals_.last_logged_step);
-  Json logs = {
-      {"loss", totals_.loss_since_log / steps}, {"grad_norm", last_.grad_norm}, {"learning_rate", last_.learning_rate}};
+  Json logs = {{"loss", totals_.loss_since_log / steps}};
+  if (std::isfinite(last_.grad_norm)) logs["grad_norm"] = last_.grad_norm;
+  logs["learning_rate"] = last_.learning_rate;
   totals_.loss += totals_.loss_since_log;
   totals_.loss_since_log = 0;
   totals_.last_logged_step = state_.global_step;
@@ -214,6 +260,8 @@ PendingCheckpoint Trainer::collect(const std::string& folder) {
     if (*state_.best_global_step == state_.global_step || file_exists(best)) state_.best_model_checkpoint = best;
   }
   totals_.runtime_s = elapsed_s();
+  totals_.loss_scaler = scaler_->state();
+  if (plateau_) totals_.plateau = plateau_->state();
   Json kept = Json::object();
   std::vector<std::string> logs;
   for (auto& callback : callbacks_) callback->save_state(kept, logs);
@@ -256,11 +304,14 @@ void Trainer::resume() {
   state_.eval_steps = fresh.eval_steps;
   state_.save_steps = fresh.save_steps;
   totals_ = restored.totals;
+  if (!totals_.loss_scaler.is_null() && !scaler_->state().is_null()) scaler_->load(totals_.loss_scaler);
   callback_state_ = std::move(restored.callbacks);
   if (state_.best_global_step) {  // the folder may have been moved since
     const std::string best = fmt::format("{}/checkpoint-{}", args_.output_dir, *state_.best_global_step);
     if (file_exists(best)) state_.best_model_checkpoint = best;
   }
+  if (plateau_ && totals_.plateau.is_object()) plateau_->load(totals_.plateau);
+  stops_early_ = args_.early_stopping_patience > 0 && totals_.evaluations_without_gain >= args_.early_stopping_patience;
   last_saved_step_ = state_.global_step;
 }
 
@@ -294,6 +345,7 @@ TrainOutput Trainer::finish() {
   totals_.loss_since_log = 0;
   const double runtime = elapsed_s();
   totals_.runtime_s = runtime;
+  totals_.loss_scaler = scaler_->state();
   const auto steps = static_cast<double>(state_.global_step);
   TrainOutput output{.global_step = state_.global_step,
                      .train_loss = totals_.loss / std::max(steps, 0.001),

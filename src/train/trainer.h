@@ -11,7 +11,9 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "data/update_queue.h"
+#include "engine/loss_scaler.h"
 #include "engine/optimizer.h"
+#include "engine/plateau.h"
 #include "engine/schedule.h"
 #include "engine/trainable.h"
 #include "model/causal_lm.h"
@@ -55,7 +57,8 @@ class Trainer {
   ~Trainer();
 
   /// *When*: epochs, logging, evaluation, saving, stopping. Writes checkpoints and logs; not the final model.
-  /// @throws Error(kRun) when loss or gradients are not finite, or nothing is trained at all.
+  /// A step whose gradients are not finite is left out, counted and said.
+  /// @throws Error(kRun) when several such steps follow on one another, or nothing is trained at all.
   TrainOutput train();
   /// Mean loss of each evaluation batch weighted by its rows, as transformers; logged, and the best is remembered.
   /// Null when a signal asked to stop before it was done.
@@ -85,12 +88,16 @@ class Trainer {
     double loss = 0, grad_norm = 0, learning_rate = 0;
     int64_t tokens = 0, targets = 0, rows = 0;
     void count(const Batch& batch);
+    [[nodiscard]] bool is_finite() const;
   };
 
   /// *What*: micro-batches, clipping, the optimizer.
   StepResult training_step();
   std::vector<Batch> next_batches();
-  void check_finite(const StepResult& step);
+  [[nodiscard]] double learning_rate() const;
+  void skip(const StepResult& step);
+  void check_not_zero(const StepResult& step);
+  void check_any_step_was_taken() const;
   void count_step(const StepResult& step);
   [[nodiscard]] bool epoch_ended() const;
   void act_on(const Control& control);
@@ -99,6 +106,9 @@ class Trainer {
   [[nodiscard]] bool can_evaluate() const;
   /// nullopt: a signal asked to stop before it was done.
   std::optional<double> evaluation_loss(const std::vector<std::vector<int64_t>>& batches);
+  [[nodiscard]] std::string best_metric_key() const;
+  [[nodiscard]] bool is_better(double value) const;
+  void count_towards_early_stopping(const Json& metrics);
   void remember_best(const Json& metrics);
   PendingCheckpoint collect(const std::string& folder);
   void finish_save(bool wait);
@@ -119,6 +129,8 @@ class Trainer {
   TrainerState state_;
   RunTotals totals_;
   LearningRateSchedule schedule_;
+  std::optional<PlateauSchedule> plateau_;  ///< in its place, where the rate follows the evaluations
+  std::unique_ptr<LossScaler> scaler_;
   AdamW optimizer_;
   std::vector<std::unique_ptr<TrainerCallback>> callbacks_;
   Json metrics_, eval_metrics_, callback_state_;
@@ -126,7 +138,9 @@ class Trainer {
   int64_t zero_gradient_steps_ = 0, last_saved_step_ = -1, first_step_ = 0, first_tokens_ = 0;
   double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, save_begin_s_ = 0,
          input_wait_s_ = 0;
+  int64_t skipped_in_a_row_ = 0, first_skipped_ = 0;
   int stopped_by_ = 0;
+  bool stops_early_ = false, best_is_new_ = false;
   int64_t num_saves_ = 0;
   std::string save_error_;                           ///< of the last save; "": it went well
   std::optional<std::string> best_before_, saving_;  ///< best_model_checkpoint before the save under way; its folder

@@ -86,6 +86,10 @@ Json to_json(const RunTotals& totals) {
               {"tokens", totals.tokens},
               {"trained_tokens", totals.trained_tokens},
               {"rows", totals.rows},
+              {"evaluations_without_gain", totals.evaluations_without_gain},
+              {"skipped_steps", totals.skipped_steps},
+              {"plateau", totals.plateau},
+              {"loss_scaler", totals.loss_scaler},
               {"runtime_s", totals.runtime_s},
               {"evaluation_pending", totals.evaluation_pending}};
 }
@@ -99,6 +103,10 @@ RunTotals parse_run_totals(const Json& json, const std::string& file) {
     read(json, "tokens", totals.tokens);
     read(json, "trained_tokens", totals.trained_tokens);
     read(json, "rows", totals.rows);
+    read(json, "evaluations_without_gain", totals.evaluations_without_gain);
+    read(json, "skipped_steps", totals.skipped_steps);
+    if (json.contains("plateau")) totals.plateau = json["plateau"];
+    if (json.contains("loss_scaler")) totals.loss_scaler = json["loss_scaler"];
     read(json, "runtime_s", totals.runtime_s);
     read(json, "evaluation_pending", totals.evaluation_pending);
     return totals;

@@ -33,7 +33,11 @@ struct RunTotals {
   int64_t tokens = 0;          ///< real tokens seen
   int64_t trained_tokens = 0;  ///< targets among them
   int64_t rows = 0;
-  double runtime_s = 0;  ///< of training until the save
+  int64_t evaluations_without_gain = 0;  ///< in a row, for early stopping
+  int64_t skipped_steps = 0;             ///< whose gradients were not finite
+  Json plateau;                          ///< of reduce_lr_on_plateau; null: none
+  Json loss_scaler;                      ///< its state; null where nothing is scaled
+  double runtime_s = 0;                  ///< of training until the save
   /// A stop came between a step and its evaluation: a resumed run makes up for it.
   bool evaluation_pending = false;
 };

@@ -16,6 +16,7 @@
 #include "base/sha256.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "config/deepspeed.h"
 #include "config/plan.h"
 #include "data/token_cache.h"
 #include "ops/cpu_allocator.h"
@@ -269,6 +270,7 @@ void TrainingRun::Impl::load_model() {
                                              : Recompute::kLayer;
   }
   options.label_smoothing = args.label_smoothing_factor;
+  options.neftune_noise_alpha = args.neftune_noise_alpha;
   std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
   std::optional<LoraConfig> lora;
   if (adapter) {
@@ -280,6 +282,9 @@ void TrainingRun::Impl::load_model() {
   store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
   report_quantized(base.quantized);
   store->add_quantized(std::move(base.quantized));
+  if (args.decay_all_parameters) {
+    for (TrainableParameter& parameter : store->parameters()) parameter.decay = true;
+  }
   model = std::make_unique<CausalLM>(shape, options);
   saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
 }
@@ -298,6 +303,10 @@ void TrainingRun::Impl::make_trainer() {
     trainer->add_callback(make_tensorboard_callback(args, kept));
   }
   trainer->add_callback(make_console_callback());
+  if (args.deepspeed_config.empty()) return;
+  const RunLength& length = trainer->length();
+  const Json deepspeed = filled_deepspeed_config(args, length.max_steps, length.warmup_steps, shape.hidden_size);
+  atomic_write(args.output_dir + "/deepspeed_config.json", dump_json(deepspeed, 2) + "\n");
 }
 
 void TrainingRun::Impl::print_start() const {

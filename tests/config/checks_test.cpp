@@ -110,5 +110,17 @@ TEST(Checks, KeysWithoutEffectAreNamed) {
                        "push_to_hub"));
 }
 
+TEST(Checks, GroupedRowsHaveTwoSpellings) {
+  EXPECT_EQ(load_with("\"group_by_length\": true").args.train_sampling_strategy, "group_by_length");
+  EXPECT_EQ(load_with("\"train_sampling_strategy\": \"sequential\"").args.train_sampling_strategy, "sequential");
+  EXPECT_THAT(sentence_with("\"group_by_length\": true, \"train_sampling_strategy\": \"random\""),
+              ::testing::HasSubstr("'group_by_length' is true and 'train_sampling_strategy' \"random\""));
+}
+
+TEST(Checks, EarlyStoppingNeedsEvaluations) {
+  EXPECT_THAT(sentence_with("\"early_stopping_patience\": 2"),
+              ::testing::HasSubstr("'early_stopping_patience' is given but 'eval_strategy' is \"no\""));
+}
+
 }  // namespace
 }  // namespace lathe

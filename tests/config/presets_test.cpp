@@ -8,31 +8,18 @@
 namespace lathe {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
 std::string preset(const std::string& name) {
   return LATHE_SOURCE_DIR "/configs/train_config_" + name + ".json";
 }
 
-/// Features that this version refuses by name, taken out on the command line so that the rest is read too.
-const std::vector<std::string> kWithoutLaterFeatures = {"use_deepspeed=false"};
-
-TEST(Presets, EveryFileIsReadOrRefusedByName) {
+TEST(Presets, EveryFileIsRead) {
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(LATHE_SOURCE_DIR "/configs")) {
     const std::string path = entry.path().string();
     if (entry.path().filename().string().find("train_config_") != 0) continue;
     ++files;
-    EXPECT_NO_THROW((void)load_config(path, kWithoutLaterFeatures)) << path;
-    const Json json = read_json_file(path);
-    const bool later = json.value("use_deepspeed", false);
-    const auto problems = validate_config(path);
-    if (later) {
-      EXPECT_THAT(problems, ElementsAre(HasSubstr("is not part of this version"))) << path;
-    } else {
-      EXPECT_THAT(problems, ::testing::IsEmpty()) << path;
-    }
+    EXPECT_NO_THROW((void)load_config(path, {})) << path;
+    EXPECT_THAT(validate_config(path), ::testing::IsEmpty()) << path;
   }
   EXPECT_EQ(files, 11U);
 }
@@ -53,7 +40,7 @@ TEST(Presets, HoldTheDocumentedValues) {
                                        {"deepspeed_minimal", 1, 16, 16, 1024, 8, 8e-5},
                                        {"simple", 4, 4, 64, 2048, 16, 1e-4}};
   for (const Expected& expected : table) {
-    const TrainingArguments args = load_config(preset(expected.name), kWithoutLaterFeatures).args;
+    const TrainingArguments args = load_config(preset(expected.name), {}).args;
     EXPECT_EQ(args.per_device_train_batch_size, expected.batch) << expected.name;
     EXPECT_EQ(args.per_device_eval_batch_size, expected.batch) << expected.name;
     EXPECT_EQ(args.gradient_accumulation_steps, expected.accumulation) << expected.name;
@@ -73,7 +60,7 @@ TEST(Presets, FullAndBf16TrainEveryWeight) {
   EXPECT_EQ(full.learning_rate, 2e-5);
   EXPECT_EQ(full.eval_strategy, "steps");
   EXPECT_TRUE(full.load_best_model_at_end);
-  const LoadedConfig bf16 = load_config(preset("bf16"), {"use_deepspeed=false"});
+  const LoadedConfig bf16 = load_config(preset("bf16"), {});
   EXPECT_TRUE(bf16.args.bf16);
   EXPECT_EQ(bf16.args.eval_strategy, "steps");  // spelled evaluation_strategy alone
   EXPECT_THAT(bf16.args.eval_data_path, ::testing::IsEmpty());
@@ -82,7 +69,7 @@ TEST(Presets, FullAndBf16TrainEveryWeight) {
 }
 
 TEST(Presets, CommaListsLoseTheirBlanks) {
-  EXPECT_THAT(load_config(preset("deepspeed"), kWithoutLaterFeatures).args.data_path,
+  EXPECT_THAT(load_config(preset("deepspeed"), {}).args.data_path,
               ElementsAre("data/zhc_store_recommend_doubao.jsonl", "data/zhc_store_recommend_reason_doubao.jsonl"));
 }
 

@@ -8,14 +8,6 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
-  EXPECT_EQ(sentence_with("\"use_deepspeed\": true"),
-            "FILE:3: 'use_deepspeed': the DeepSpeed backend is not part of this version; set use_deepspeed to false: "
-            "the same preset "
-            "trains on one process without it");
-  EXPECT_EQ(sentence_with("\"deepspeed\": \"ds.json\""),
-            "FILE:3: 'deepspeed': the DeepSpeed backend is not part of this version; remove "
-            "the key");
-  EXPECT_THAT(sentence_with("\"deepspeed\": {\"a\": 1}"), HasSubstr("'deepspeed': the DeepSpeed backend is not part"));
   EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
             "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
             "strict_precision false");
@@ -23,7 +15,8 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
             "FILE:3: 'optim': \"sgd\" is not supported; allowed: adamw_torch | adamw_torch_fused");
   EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),
               HasSubstr("'lr_scheduler_type': \"greedy\" is not supported"));
-  EXPECT_THAT(sentence_with("\"save_strategy\": \"best\""), HasSubstr("'save_strategy': \"best\" is not supported"));
+  EXPECT_THAT(sentence_with("\"train_sampling_strategy\": \"batch_rebalance\""),
+              HasSubstr("'train_sampling_strategy': \"batch_rebalance\" is not supported"));
   EXPECT_EQ(sentence_with("\"use_dora\": true"),
             "FILE:3: 'use_dora' is not supported with the value true; DoRA is not part of this "
             "version: use plain LoRA");

@@ -69,6 +69,30 @@ TEST(TrainLoader, UpdatesEqualThoseOfTransformers) {
   }
 }
 
+TEST(TrainLoader, GroupsByLengthAsTransformersDoes) {
+  const Json oracle = read_json_file(std::string(LATHE_SOURCE_DIR) + "/tests/oracle/values/row_order_grouped.json");
+  ASSERT_GT(oracle.at("cases").size(), 5u);
+  for (const Json& item : oracle.at("cases")) {
+    const auto lengths = item.at("lengths").get<std::vector<size_t>>();
+    Dataset dataset = make_dataset(static_cast<int64_t>(lengths.size()));
+    for (size_t row = 0; row < lengths.size(); ++row) {
+      dataset.samples[row].input_ids.assign(lengths[row], 1);
+      dataset.samples[row].labels.assign(lengths[row], 1);
+    }
+    LoaderOptions options;
+    options.batch_size = item.at("batch_size").get<int64_t>();
+    options.gradient_accumulation_steps = item.at("gradient_accumulation_steps").get<int64_t>();
+    options.drop_last = item.at("drop_last").get<bool>();
+    options.seed = item.at("seed").get<uint64_t>();
+    options.group_by_length = true;
+    const TrainLoader loader(dataset, options);
+    const auto expected = item.at("updates").get<std::vector<Rows>>();
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(loader.update_rows(static_cast<int64_t>(i)), expected[i]) << lengths.size() << " rows, update " << i;
+    }
+  }
+}
+
 TEST(TrainLoader, EveryRowComesOnceAnEpoch) {
   for (const int64_t count : {1, 2, 13, 64, 101}) {
     const Dataset dataset = make_dataset(count);

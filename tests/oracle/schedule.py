@@ -1,6 +1,6 @@
-"""Learning-rate curves of transformers and of DeepSpeed's WarmupLR, for tests/engine/schedule_test.cpp.
+"""Learning-rate curves of transformers and of DeepSpeed's schedules, for tests/engine/schedule_test.cpp.
 
-Made with transformers 5.23.0, torch 2.11.0; WarmupLR with deepspeed 0.19.6's deepspeed/runtime/lr_schedules.py
+Made with transformers 5.23.0, torch 2.11.0; DeepSpeed's with deepspeed 0.19.8's deepspeed/runtime/lr_schedules.py
 (the file's path is the first argument when the package itself is not installed). No random numbers are drawn.
 Run: python tests/oracle/schedule.py [lr_schedules.py] > tests/oracle/values/schedule.json
 """
@@ -42,6 +42,21 @@ WARMUP_LR = [
     (1e-4, 100, 27, {"warmup_min_lr": 0.0, "warmup_max_lr": 1e-4}),
     (1e-4, 1, 6, {}),
 ]
+DEEPSPEED = [
+    ("WarmupDecayLR", 1e-4, 10, 40, {"warmup_max_lr": 1e-4}),
+    ("WarmupDecayLR", 1e-4, 5, 20, {"warmup_min_lr": 1e-6, "warmup_max_lr": 5e-4, "warmup_type": "linear"}),
+    ("WarmupDecayLR", 1e-4, 30, 20, {"warmup_max_lr": 1e-4}),
+    ("WarmupCosineLR", 2e-4, 10, 40, {}),
+    ("WarmupCosineLR", 2e-4, 5, 30, {"warmup_min_ratio": 0.1, "cos_min_ratio": 0.05, "warmup_type": "linear"}),
+    ("OneCycle", 1e-4, 0, 60, {"cycle_min_lr": 1e-5, "cycle_max_lr": 1e-3, "cycle_first_step_size": 10}),
+    ("OneCycle", 1e-4, 0, 60, {"cycle_min_lr": 1e-5, "cycle_max_lr": 1e-3, "cycle_first_step_size": 10,
+                               "cycle_second_step_size": 15, "decay_lr_rate": 0.5, "decay_step_size": 3}),
+    ("OneCycle", 1e-4, 0, 40, {"cycle_min_lr": 1e-5, "cycle_max_lr": 1e-3, "cycle_first_step_size": 12,
+                               "cycle_first_stair_count": 4, "cycle_second_stair_count": 3}),
+    ("LRRangeTest", 1e-4, 0, 30, {"lr_range_test_min_lr": 1e-5, "lr_range_test_step_size": 5}),
+    ("LRRangeTest", 1e-4, 0, 30, {"lr_range_test_min_lr": 1e-5, "lr_range_test_step_size": 4,
+                                  "lr_range_test_step_rate": 2.5, "lr_range_test_staircase": True}),
+]
 
 
 def sgd(learning_rate):
@@ -57,10 +72,10 @@ def curve(optimizer, scheduler, updates):
     return values
 
 
-def warmup_lr_class():
+def deepspeed_schedules():
     if len(sys.argv) < 2:
-        from deepspeed.runtime.lr_schedules import WarmupLR
-        return WarmupLR
+        from deepspeed.runtime import lr_schedules
+        return lr_schedules
     log = types.ModuleType("deepspeed.utils")
     log.logger = types.SimpleNamespace(warning=lambda *_: None, info=lambda *_: None)
     sys.modules["deepspeed"] = types.ModuleType("deepspeed")
@@ -68,7 +83,21 @@ def warmup_lr_class():
     spec = importlib.util.spec_from_file_location("lr_schedules", sys.argv[1])
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.WarmupLR
+    return module
+
+
+def deepspeed_case(schedules, name, lr, warmup, total, kwargs):
+    optimizer = sgd(lr)
+    known = dict(kwargs)
+    if name.startswith("Warmup"):
+        known["warmup_num_steps"] = warmup
+    if name in ("WarmupDecayLR", "WarmupCosineLR"):
+        known["total_num_steps"] = total
+    if name == "OneCycle":
+        known["cycle_momentum"] = False
+    scheduler = getattr(schedules, name)(optimizer, **known)
+    return {"type": name, "learning_rate": lr, "warmup_steps": warmup, "total_steps": total, "kwargs": kwargs,
+            "values": curve(optimizer, scheduler, total)}
 
 
 def main():
@@ -78,12 +107,9 @@ def main():
         scheduler = get_scheduler(name, optimizer, warmup, total, scheduler_specific_kwargs=kwargs)
         out.append({"type": name, "learning_rate": lr, "warmup_steps": warmup, "total_steps": total, "kwargs": kwargs,
                     "values": curve(optimizer, scheduler, total + 3)})
-    warmup_lr = warmup_lr_class()
-    for lr, warmup, total, kwargs in WARMUP_LR:
-        optimizer = sgd(lr)
-        scheduler = warmup_lr(optimizer, warmup_num_steps=warmup, **kwargs)
-        out.append({"type": "WarmupLR", "learning_rate": lr, "warmup_steps": warmup, "total_steps": total,
-                    "kwargs": kwargs, "values": curve(optimizer, scheduler, total)})
+    schedules = deepspeed_schedules()
+    out += [deepspeed_case(schedules, "WarmupLR", *case) for case in WARMUP_LR]
+    out += [deepspeed_case(schedules, *case) for case in DEEPSPEED]
     json.dump(out, sys.stdout, indent=1)
     print()
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "train/output_folder.h"
 #include "train/training_fixture.h"
@@ -23,6 +25,56 @@ TEST_F(EvaluateTest, TheBestCheckpointIsKeptAndLoaded) {
   ASSERT_TRUE(exists(folder));
   EXPECT_TRUE(bytes(folder + "/adapter_model.safetensors") == bytes("adapter_model.safetensors"));
   EXPECT_EQ(list_checkpoints(out()).size(), step == 10 ? 1u : 2u);
+}
+
+// transformers' EarlyStoppingCallback, counted over again from what was logged.
+TEST_F(EvaluateTest, StopsEarlyWhenNothingIsGained) {
+  const std::vector<std::string> words = {
+      "eval_strategy=steps", "eval_steps=1",    "save_strategy=best", "eval_split_ratio=0.2",
+      "learning_rate=0.3",   "max_grad_norm=0", "max_steps=40",       "load_best_model_at_end=true"};
+  for (const char* threshold : {"0", "0.05"}) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"early_stopping_patience=3", std::string("early_stopping_threshold=") + threshold});
+    const TrainOutput output = run(all);
+    const std::vector<double> evaluations = logged(json("trainer_state.json"), "eval_loss");
+    double best = evaluations[0];
+    int without_gain = 0;
+    size_t stop = 0;
+    for (size_t i = 1; i < evaluations.size() && stop == 0; ++i) {
+      without_gain = evaluations[i] < best && best - evaluations[i] > std::stod(threshold) ? 0 : without_gain + 1;
+      best = std::min(best, evaluations[i]);
+      if (without_gain == 3) stop = i + 1;
+    }
+    ASSERT_LT(output.global_step, 40) << "the run has to stop for this test to say something";
+    EXPECT_EQ(output.global_step, static_cast<int64_t>(stop));
+    EXPECT_EQ(evaluations.size(), stop);
+  }
+}
+
+TEST_F(EvaluateTest, OnlyTheBestIsSavedWhenAskedTo) {
+  run({"eval_strategy=steps", "eval_steps=2", "save_strategy=best", "save_total_limit=0", "eval_split_ratio=0.2",
+       "learning_rate=0.3", "max_grad_norm=0"});
+  const std::vector<double> evaluations = logged(json("trainer_state.json"), "eval_loss");
+  double best = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    EXPECT_EQ(exists("checkpoint-" + std::to_string(2 * (i + 1))), evaluations[i] < best) << i;
+    best = std::min(best, evaluations[i]);
+  }
+}
+
+TEST_F(EvaluateTest, TheRateFallsOnAPlateau) {
+  run({"eval_strategy=steps", "eval_steps=1", "lr_scheduler_type=reduce_lr_on_plateau", "warmup_steps=0",
+       R"(lr_scheduler_kwargs={"patience": 0, "threshold": 10, "threshold_mode": "abs", "factor": 0.5})"});
+  // The first evaluation is better than none; no later one is better by 10.
+  const std::vector<double> rates = logged(json("trainer_state.json"), "learning_rate");
+  ASSERT_EQ(rates.size(), 10U);
+  EXPECT_EQ(rates[0], 0.01);
+  for (size_t i = 1; i < rates.size(); ++i) EXPECT_DOUBLE_EQ(rates[i], 0.01 * std::pow(0.5, i - 1)) << i;
+}
+
+TEST_F(EvaluateTest, WaitsForItsDelay) {
+  run({"eval_strategy=steps", "eval_steps=2", "eval_delay=5"});
+  EXPECT_EQ(logged(json("trainer_state.json"), "eval_loss").size(), 3U);  // steps 6, 8 and 10
 }
 
 // transformers 5.23: the mean of a batch counts once a row, so two batch sizes differ, and one row a batch is the mean

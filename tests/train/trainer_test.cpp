@@ -112,6 +112,19 @@ TEST_F(TrainerTest, ThreadsThatMakeBatchesChangeNothingNorDoesAResume) {
   EXPECT_TRUE(run_with({"dataloader_num_workers=2", "resume_from_checkpoint=true"}) == wanted);
 }
 
+TEST_F(TrainerTest, NeftuneIsNoiseInTrainingAndNoneInEvaluation) {
+  const std::vector<std::string> words = {"eval_on_start=true", "eval_strategy=steps", "eval_steps=100",
+                                          "learning_rate=1e-12"};
+  run(words);
+  const Json plain = json("trainer_state.json");
+  std::vector<std::string> noisy = words;
+  noisy.emplace_back("neftune_noise_alpha=5");
+  run(noisy);
+  const Json noised = json("trainer_state.json");
+  EXPECT_NE(logged(noised, "loss"), logged(plain, "loss"));
+  EXPECT_NEAR(logged(noised, "eval_loss")[0], logged(plain, "eval_loss")[0], 1e-9);
+}
+
 TEST_F(TrainerTest, ASignalSavesAndLeaves) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
@@ -215,7 +228,7 @@ TEST_F(TrainerTest, WhatIsNotFiniteStopsTheRunAndIsNotSaved) {
     FAIL() << "went on";
   } catch (const Error& error) {
     EXPECT_EQ(exit_code(error.kind()), 1);
-    EXPECT_NE(std::string(error.what()).find("not finite at step 1"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("the loss is not finite at step 3"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(exists("adapter_model.safetensors"));
   EXPECT_TRUE(list_checkpoints(out()).empty());
