@@ -30,7 +30,7 @@ constexpr std::array<float, 127> kDynamic = {
 
 std::array<float, 256> make_dynamic_map() {
   std::array<float, 256> map{};
-  for (size_t i = 0; i < kDynamic.size(); ++i) {
+  for (std::size_t i = 0; i < kDynamic.size(); ++i) {
     map[i] = -kDynamic[kDynamic.size() - 1 - i];
     map[kDynamic.size() + 1 + i] = kDynamic[i];
   }

@@ -8,6 +8,9 @@
 namespace lathe {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
 std::string preset(const std::string& name) {
   return LATHE_SOURCE_DIR "/configs/train_config_" + name + ".json";
 }
