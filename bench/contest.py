@@ -4,34 +4,34 @@ import json
 import pathlib
 import shutil
 import signal
-import struct
 
 from machine import ROOT, BenchError, Finished, run_child
-from workloads import SHAPES, TOKENIZERS, Rival, Workload, read_shape
+from peers import Rival
+from samples import Sample, read_ours, read_rival
+from workloads import SHAPES, TOKENIZERS, Workload, read_shape
+
+LIMIT_S = 900   # a rival that takes longer is stopped
+ONCE_STEPS = 6  # of a rival that no target is held against
 
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
     lathe: pathlib.Path
-    python: pathlib.Path    # of the oracle environment
-    work: pathlib.Path      # git-ignored folder for base models and runs
+    environments: dict[str, pathlib.Path]   # their python, by name (peers.py)
+    work: pathlib.Path                      # git-ignored folder for base models and runs
+    ops_bench: pathlib.Path
+    llama_finetune: pathlib.Path | None = None
 
+    @property
+    def python(self) -> pathlib.Path:
+        return self.environments["oracle"]
 
-@dataclasses.dataclass
-class Sample:
-    """One run: when its first step began and when each step ended, counted from the start of the process."""
-    startup: float = 0.0
-    ends: list[float] = dataclasses.field(default_factory=list)
-    tokens: list[int] = dataclasses.field(default_factory=list)
-    losses: list[float] = dataclasses.field(default_factory=list)
-    targets: list[int] = dataclasses.field(default_factory=list)    # rival only: it sees the same rows
-    padded: list[int] = dataclasses.field(default_factory=list)     # rival only
-    peak_rss: int = 0
-    failed: str = ""
-
-    def steady_tokens_per_second(self) -> float:
-        """The first step is left out: it touches memory for the first time and chooses kernels."""
-        return sum(self.tokens[1:]) / (self.ends[-1] - self.ends[0])
+    def missing(self, rival: Rival) -> str:
+        """Why it cannot run here; empty when it can."""
+        if rival.environment == "binary" and self.llama_finetune is None:
+            return "not measured: no --llama-finetune"
+        needed = self.environments["rivals" if rival.environment == "binary" else rival.environment]
+        return "" if needed.exists() else "not measured: bench/setup.sh was not run"
 
 
 def check_tools(tools: Tools) -> None:
@@ -58,64 +58,42 @@ def base_model(tools: Tools, shape_name: str) -> pathlib.Path:
     return folder
 
 
-def first_logged_at(events: pathlib.Path) -> float:
-    """Wall time of the first scalar in a TensorBoard file: records of length, CRC, event, CRC; an event is time (field 1), step (2), …"""
-    data = next(events.glob("events*")).read_bytes()
-    at = 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<Q", data, at)
-        event = data[at + 12:at + 12 + length]
-        if event[0] == 0x09 and event[9] == 0x10 and event[10] != 0:
-            return struct.unpack_from("<d", event, 1)[0]
-        at += length + 16
-    raise BenchError(f"no step was logged in {events}")
-
-
-def read_ours(finished: Finished, output: pathlib.Path) -> Sample:
-    """trainer_log.jsonl has tokens so far and tokens a second so far with two digits: their quotient is the time, to 1 in 10,000."""
-    lines = [json.loads(line) for line in (output / "trainer_log.jsonl").read_text(encoding="utf-8").splitlines()]
-    steps = [line for line in lines if "loss" in line]
-    elapsed = [line["total_tokens"] / line["throughput"] for line in steps]
-    startup = first_logged_at(output / "events") - elapsed[0] - finished.began
-    totals = [0] + [line["total_tokens"] for line in steps]
-    return Sample(startup=startup, ends=[startup + seconds for seconds in elapsed],
-                  tokens=[after - before for before, after in zip(totals, totals[1:])],
-                  losses=[line["loss"] for line in steps], peak_rss=finished.peak_rss)
-
-
-def read_rival(finished: Finished) -> tuple[Sample, dict]:
-    """Its last line, and the versions that it names."""
-    line = json.loads(finished.stdout.strip().splitlines()[-1])
-    return Sample(startup=line["began"] - finished.began, ends=[end - finished.began for end in line["ends"]], tokens=line["tokens"],
-                  losses=line["losses"], targets=line["targets"], padded=line["padded"], peak_rss=finished.peak_rss), line["versions"]
-
-
 @dataclasses.dataclass
 class Contest:
     tools: Tools
     shape_name: str
     workload: Workload
     steps: int
+    rivals: tuple[Rival, ...]
+    extra: dict = dataclasses.field(default_factory=dict)   # put into the config of both sides
 
     def __post_init__(self):
         self.ours: list[Sample] = []
-        self.rivals: dict[str, list[Sample]] = {rival.name: [] for rival in self.workload.rivals}
+        self.theirs: dict[str, list[Sample]] = {rival.name: [] for rival in self.rivals}
         self.rates: list[dict] = []
         self.versions: dict = {}
 
     def once(self, reverse: bool) -> None:
-        """Everyone once; the order turns round from one time to the next, so that a warming machine favours nobody."""
-        order = [None, *self.workload.rivals]  # None: Lathe
+        """Everyone once; the order turns round from one time to the next, so that a warming machine favours nobody. Rivals that are
+        not judged run the first time only, after the others."""
+        judged = [rival for rival in self.rivals if rival.judged]
+        order = [None, *judged]  # None: Lathe
         for rival in reversed(order) if reverse else order:
             self.run(rival)
+        for rival in self.rivals:
+            if not rival.judged and not self.theirs[rival.name]:
+                self.run(rival)
         self.check_same_work()
         if "share" in self.workload.targets:
             self.rates.append(self.measure_rates())
 
     def run(self, rival: Rival | None) -> None:
-        samples = self.rivals[rival.name] if rival else self.ours
+        samples = self.theirs[rival.name] if rival else self.ours
         if any(sample.failed for sample in samples):
             return  # what did not fit once will not fit again
+        if rival and (why := self.tools.missing(rival)):
+            samples.append(Sample(failed=why))
+            return
         if "startup" in self.workload.targets:
             self.run_process(rival)  # not counted: a large run before it may have pushed weights and libraries out of the page cache
         samples.append(self.run_process(rival))
@@ -123,41 +101,57 @@ class Contest:
     def folder(self, name: str) -> pathlib.Path:
         return self.tools.work / "runs" / self.shape_name / self.workload.name / name
 
-    def write_config(self, folder: pathlib.Path) -> pathlib.Path:
+    def write_config(self, folder: pathlib.Path, rival: Rival | None) -> pathlib.Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        config = self.workload.config(base_model(self.tools, self.shape_name), folder / "output", self.steps)
+        steps = self.steps if rival is None or rival.judged else min(self.steps, ONCE_STEPS)
+        config = self.workload.config(base_model(self.tools, self.shape_name), folder / "output", steps) | self.extra
+        if rival and rival.batch:
+            config["per_device_train_batch_size"] = rival.batch
         (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
         return folder / "config.json"
 
+    def command(self, rival: Rival | None, config: pathlib.Path) -> list:
+        if rival is None:
+            return [self.tools.lathe, "train", "-c", config]
+        binary = rival.environment == "binary"
+        python = self.tools.environments["rivals" if binary else rival.environment]
+        return [python, ROOT / "bench/rivals" / rival.script, config, *rival.options, *([self.tools.llama_finetune] if binary else [])]
+
     def run_process(self, rival: Rival | None) -> Sample:
-        folder = self.folder(rival.weights if rival else "lathe")
-        config = self.write_config(folder)
-        command = [self.tools.lathe, "train", "-c", config] if rival is None else \
-            [self.tools.python, ROOT / "bench/rivals/transformers_peft.py", config, "--weights", rival.weights]
-        finished = run_child(command, folder)
-        if finished.exit_code == -signal.SIGKILL and rival:
-            sample = Sample(failed="out of memory", peak_rss=finished.peak_rss)
-        elif finished.exit_code != 0:
-            raise BenchError(f"`{' '.join(map(str, command))}` left with {finished.exit_code}:\n{finished.tail()}")
+        folder = self.folder(rival.folder if rival else "lathe")
+        command = self.command(rival, self.write_config(folder, rival))
+        finished = run_child(command, folder, dict(rival.variables) if rival else {}, LIMIT_S)
+        if finished.exit_code != 0:
+            sample = self.failed(rival, command, finished)
         elif rival:
-            sample, self.versions = read_rival(finished)
+            sample, versions = read_rival(finished)
+            self.versions |= versions
         else:
             sample = read_ours(finished, folder / "output")
         shutil.rmtree(folder / "output", ignore_errors=True)  # a whole model, in full training
         return sample
 
+    def failed(self, rival: Rival | None, command: list, finished: Finished) -> Sample:
+        """One that ran out of memory is a figure; any other failure of Lathe or of a judged rival ends the bench."""
+        if rival and finished.exit_code == -signal.SIGKILL:
+            return Sample(failed=f"stopped after {LIMIT_S} s" if finished.timed_out else "out of memory", peak_rss=finished.peak_rss)
+        if rival and not rival.judged:
+            return Sample(failed=f"failed: {finished.tail().splitlines()[-1][:120] if finished.tail() else finished.exit_code}")
+        raise BenchError(f"`{' '.join(map(str, command))}` left with {finished.exit_code}:\n{finished.tail()}")
+
     def check_same_work(self) -> None:
-        for name, samples in self.rivals.items():
-            theirs = samples[-1]
-            if not theirs.failed and theirs.tokens != self.ours[-1].tokens:
+        for rival in self.rivals:
+            theirs = self.theirs[rival.name][-1]
+            if rival.same_rows and not theirs.failed and theirs.tokens != self.ours[-1].tokens[:len(theirs.tokens)]:
                 raise BenchError(f"{self.shape_name}, {self.workload.name}: not the same rows. Tokens of each step: "
-                                 f"Lathe {self.ours[-1].tokens}, {name} {theirs.tokens}")
+                                 f"Lathe {self.ours[-1].tokens}, {rival.name} {theirs.tokens}")
 
     def counts(self) -> tuple[int, int]:
         """Tokens and supervised tokens of the steps that count; where no rival lived to count, half are taken for supervised."""
         tokens = sum(self.ours[-1].tokens[1:])
-        counted = [sum(samples[-1].targets[1:]) for samples in self.rivals.values() if samples and not samples[-1].failed]
+        counted = [sum(samples[-1].targets[1:]) for rival in self.rivals if rival.judged
+                   for samples in [self.theirs[rival.name]] if samples and not samples[-1].failed]
         return tokens, counted[0] if counted else tokens // 2
 
     def measure_rates(self) -> dict:
@@ -172,9 +166,9 @@ class Contest:
         return json.loads(finished.stdout.strip().splitlines()[-1])
 
     def result(self) -> dict:
-        """Plain JSON, for results.json and the report."""
+        """Plain JSON, for the results' file and the report."""
         tokens, targets = self.counts()
         return {"shape": self.shape_name, "workload": self.workload.name, "steps": self.steps, "tokens": tokens, "targets": targets,
                 "ours": [dataclasses.asdict(sample) for sample in self.ours],
-                "rivals": {name: [dataclasses.asdict(sample) for sample in samples] for name, samples in self.rivals.items()},
+                "rivals": {name: [dataclasses.asdict(sample) for sample in samples] for name, samples in self.theirs.items()},
                 "rates": self.rates}

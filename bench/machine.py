@@ -2,7 +2,10 @@
 import dataclasses
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -20,6 +23,7 @@ class Finished:
     peak_rss: int           # bytes
     stdout: str
     stderr: str
+    timed_out: bool = False
 
     def tail(self) -> str:
         return (self.stdout + self.stderr)[-2000:].strip()
@@ -29,19 +33,27 @@ def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
 
-def run_child(command: list, folder: pathlib.Path) -> Finished:
+def run_child(command: list, folder: pathlib.Path, variables: dict[str, str] | None = None, limit_s: float | None = None) -> Finished:
     """Runs one process alone. Its output goes to files: a pipe that nobody empties would stop it."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads()), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
-                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false", **(variables or {})}
     folder.mkdir(parents=True, exist_ok=True)
-    out, err = folder / "stdout", folder / "stderr"
+    out, err, late = folder / "stdout", folder / "stderr", threading.Event()
     with out.open("wb") as stdout, err.open("wb") as stderr:
         began = time.time()
-        process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=stderr, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)  # this child's own peak; RUSAGE_CHILDREN has the largest of all so far
+        process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=stderr, env=environment, start_new_session=True)
+        timer = threading.Timer(limit_s or 86400, lambda: (late.set(), os.killpg(process.pid, signal.SIGKILL)))
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)  # this child's own peak; RUSAGE_CHILDREN has the largest of all so far
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
     return Finished(began, process.returncode, usage.ru_maxrss * 1024, out.read_text(encoding="utf-8", errors="replace"),
-                    err.read_text(encoding="utf-8", errors="replace"))
+                    err.read_text(encoding="utf-8", errors="replace"), late.is_set())
 
 
 def value_of(file: str, key: str) -> str:
@@ -52,11 +64,18 @@ def value_of(file: str, key: str) -> str:
     return ""
 
 
+def gpus() -> list[str]:
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False)
+    return asked.stdout.split("\n")[:-1] if asked.returncode == 0 else []
+
+
 def describe_machine() -> dict:
     flags = value_of("/proc/cpuinfo", "flags").split()
     gib = int(value_of("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
     return {"processor": value_of("/proc/cpuinfo", "model name") or "unknown", "cores": os.cpu_count(),
-            "instructions": [flag for flag in SHOWN_FLAGS if flag in flags], "memory_gib": round(gib, 1), "threads": threads()}
+            "gpus": gpus(), "instructions": [flag for flag in SHOWN_FLAGS if flag in flags], "memory_gib": round(gib, 1), "threads": threads()}
 
 
 def busy_note() -> str | None:

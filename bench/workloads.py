@@ -4,6 +4,8 @@ import json
 import pathlib
 
 from machine import ROOT
+from peers import (ACCELERATE, ACCELERATE_MASTERS, DEEPSPEED, LLAMA, MASTERS, NO_MASTERS, PEFT, PEFT_BATCHES, PEFT_EAGER, TRL,
+                   TRL_PACKED, Rival)
 
 SHAPES = ROOT / "bench/shapes"
 ROWS = ROOT / "tests/data/gsm8k/train.jsonl"
@@ -17,19 +19,6 @@ COMMON = {"bf16": True, "fp16": False, "max_seq_length": 2048, "gradient_accumul
           "optim": "adamw_torch_fused", "weight_decay": 0.0, "lr_scheduler_type": "constant", "warmup_steps": 0,
           "gradient_checkpointing": False, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no",
           "load_best_model_at_end": False}
-
-
-@dataclasses.dataclass(frozen=True)
-class Rival:
-    name: str
-    weights: str            # dtype that its weights are loaded in
-    judged: bool = True     # whether targets are held against it
-
-
-PEFT = Rival("transformers + peft", "bfloat16")
-# Lathe keeps fp32 masters, so the rival that does the same arithmetic loads fp32 weights; the other one is for information.
-MASTERS = Rival("transformers, fp32 masters", "float32")
-NO_MASTERS = Rival("transformers, bf16 weights without masters", "bfloat16", judged=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +44,8 @@ class Workload:
     steps: int
     quick_steps: int
     rivals: tuple[Rival, ...]
-    targets: dict[str, Target | None]   # speed, memory, share, startup: the lines that the table gets, some without a target
+    targets: dict[str, Target | None]   # the lines that the table gets (figures.LINES), some without a target
+    seconds: tuple[float, float]        # a step of Lathe and of a rival on two cores, for the estimate alone
 
     def config(self, model: pathlib.Path, output: pathlib.Path, steps: int) -> dict:
         """The flat config, the same for both sides."""
@@ -72,13 +62,13 @@ def at_most(bound: float, unit: str = "×") -> Target:
 
 
 WORKLOADS = {workload.name: workload for workload in (
-    Workload("lora_2rows", "LoRA, 2 rows", LORA, 2, 12, 4, (PEFT,),
-             {"speed": at_least(2.2), "memory": at_most(0.45), "share": at_least(0.75, "%")}),
-    Workload("lora_8rows", "LoRA, 8 rows", LORA, 8, 5, 3, (PEFT,),
-             {"speed": at_least(5), "memory": at_most(0.2), "share": at_least(0.75, "%")}),
-    Workload("full_2rows", "all weights, 2 rows", FULL, 2, 8, 3, (MASTERS, NO_MASTERS),
-             {"speed": at_least(2), "memory": at_most(0.5), "share": None}),
-    Workload("startup", "LoRA, 2 rows", LORA, 2, 2, 2, (PEFT,), {"startup": at_most(1.5, " s")}),
+    Workload("lora_2rows", "LoRA, 2 rows", LORA, 2, 11, 4, (PEFT, PEFT_EAGER, *PEFT_BATCHES, TRL, TRL_PACKED, ACCELERATE, DEEPSPEED),
+             {"speed": at_least(2.2), "speed_any_batch": at_least(2.2), "memory": at_most(0.45), "share": at_least(0.75, "%")}, (1.3, 3.3)),
+    Workload("lora_8rows", "LoRA, 8 rows", LORA, 8, 5, 3, (PEFT, PEFT_EAGER, TRL),
+             {"speed": at_least(5), "memory": at_most(0.2), "share": at_least(0.75, "%")}, (5.2, 20)),
+    Workload("full_2rows", "all weights, 2 rows", FULL, 2, 7, 3, (MASTERS, NO_MASTERS, ACCELERATE_MASTERS, DEEPSPEED, LLAMA),
+             {"speed": at_least(2), "memory": at_most(0.5), "share": None}, (2.1, 5)),
+    Workload("startup", "LoRA, 2 rows", LORA, 2, 2, 2, (PEFT,), {"startup": at_most(1.5, " s")}, (2.6, 6.6)),
 )}
 
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Holds the Markdown files to the tree: links lead somewhere, files named in `code` exist, quoted code is the code.
+"""Holds the Markdown files to the tree: links lead somewhere, files named in `code` exist, quoted code is the code, quoted figures
+are those of docs/benchmarks.md.
 
 usage: check_docs.py ROOT      leaves with 1 and one line a fault
 
 Quoted code: a line `<!-- code: PATH -->` before a fenced block says that its lines stand in PATH, one after another.
 Files named: `dir/file` in backticks, where dir is one of FOLDERS; names with a placeholder (*, <, capitals only, …) are left out.
+Figures: `2.39<!-- figure: SHAPE/ROW/LINE -->` says what the last table of docs/benchmarks.md says under that name; in a section that
+quotes any (and is not that page), no other number with a decimal point stands.
 """
 import pathlib
 import re
@@ -15,6 +18,10 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:" + "|".join(FOLDERS) + r")/[A-Za-z0-9_./-]+)(?:[:#][^`]*)?`")
 QUOTE = re.compile(r"<!-- code: (\S+?)(?:#\S+)? -->\n+```[a-z+]*\n(.*?)```", re.S)
 PLACEHOLDER = re.compile(r"(?:^|[/_.])(?:[A-Z]{1,}|NAME|NNN)(?:[/_.]|$)")
+FIGURE = re.compile(r"([0-9.]+)<!-- figure: (\S+) -->")
+FIGURE_ROW = re.compile(r"^\| (\S+/\S+/\S+) \| ([0-9.]+) \|$", re.M)
+FIGURES_PAGE = "docs/benchmarks.md"
+UNMARKED = re.compile(r"(?<![\w.-])\d+\.\d+(?![\w.-])", re.A)
 SKIPPED = {".deps", ".git", "build"}
 
 
@@ -43,6 +50,18 @@ def faults_of_quotes(root: pathlib.Path, text: str) -> list[str]:
     return found
 
 
+def faults_of_figures(root: pathlib.Path, text: str) -> list[str]:
+    page = root / FIGURES_PAGE
+    known = dict(FIGURE_ROW.findall(page.read_text(encoding="utf-8"))) if page.exists() else {}
+    found = [f"quotes {value} for the figure {name}; {FIGURES_PAGE} says {known.get(name, 'nothing')}"
+             for value, name in FIGURE.findall(text) if known.get(name) != value]
+    for section in re.split(r"^#+ ", text, flags=re.M):
+        if FIGURE.search(section):
+            found += [f"the number {number} beside quoted figures bears no mark (bench/quotes.py)"
+                      for number in UNMARKED.findall(FIGURE.sub("", section))]
+    return found
+
+
 def main() -> int:
     root = pathlib.Path(sys.argv[1])
     found, seen = [], 0
@@ -51,7 +70,7 @@ def main() -> int:
         if any(part in SKIPPED or part.startswith("build") for part in name.parts[:1]):
             continue
         text = path.read_text(encoding="utf-8")
-        faults = faults_of_links(path, text) + faults_of_names(root, text) + faults_of_quotes(root, text)
+        faults = faults_of_links(path, text) + faults_of_names(root, text) + faults_of_quotes(root, text) + faults_of_figures(root, text)
         found += [f"{name}: {fault}" for fault in faults]
         seen += 1
     print("\n".join(found) or f"{seen} pages agree with the tree")

@@ -10,18 +10,21 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from common import ClockCallback, Counts, load_model, parse_arguments, read_config, read_rows, report
+from prompt import IGNORE
 from rival import training_arguments
 
 
-class CountingCollator(DataCollatorForLanguageModeling):
-    """trl's own, counting what goes through it."""
-    counts = Counts()
+def count_batches() -> Counts:
+    """Counts what goes through trl's own collator; it takes no other when nothing is padded."""
+    counts, collate = Counts(), DataCollatorForLanguageModeling.torch_call
 
-    def torch_call(self, examples: list[dict]) -> dict:
-        batch = super().torch_call(examples)
-        self.counts.add(examples, batch["input_ids"].numel())
-        self.counts.targets[-1] = int((batch["labels"] != -100).sum())  # the first token of a packed row is none
+    def counted(self, examples: list[dict]) -> dict:
+        batch = collate(self, examples)
+        counts.add(examples, batch["input_ids"].numel())
+        counts.targets[-1] = int((batch["labels"] != IGNORE).sum())  # the first tokens of rows within a packed one are none
         return batch
+    DataCollatorForLanguageModeling.torch_call = counted
+    return counts
 
 
 def sft_config(config: dict, pack: int) -> SFTConfig:
@@ -36,13 +39,12 @@ def sft_config(config: dict, pack: int) -> SFTConfig:
 def main() -> None:
     arguments = parse_arguments(__doc__)
     config = read_config(arguments)
-    clock = ClockCallback()
+    counts, clock = count_batches(), ClockCallback()
     trainer = SFTTrainer(model=load_model(config, arguments), args=sft_config(config, arguments.pack),
-                         train_dataset=Dataset.from_list(read_rows(config)), data_collator=CountingCollator(pad_token_id=0, padding_free=True),
-                         processing_class=AutoTokenizer.from_pretrained(config["model_name_or_path"]), callbacks=[clock])
+                         train_dataset=Dataset.from_list(read_rows(config)), processing_class=AutoTokenizer.from_pretrained(config["model_name_or_path"]), callbacks=[clock])
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    report(clock, CountingCollator.counts, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+    report(clock, counts, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
            ("peft", "accelerate", "trl"))
 
 

@@ -1,0 +1,102 @@
+"""The report on made-up runs: which rival counts, what is reached, what is quoted. Standard library only."""
+import dataclasses
+import unittest
+
+import figures
+import quotes
+import report
+from kernel_rows import KERNEL_ROWS
+from peers import PEFT, PEFT_BATCHES, PEFT_EAGER
+from samples import Sample
+from workloads import WORKLOADS
+
+SHAPE = "qwen2.5-0.5b"
+MACHINE = {"processor": "P", "cores": 2, "memory_gib": 8, "instructions": [], "threads": 2, "gpus": []}
+
+
+def sample(speed: float, steps: int = 5, rss: float = 1e9, first: float = 10) -> dict:
+    """Steps of 100 tokens; the first one takes ten seconds and must not count."""
+    return dataclasses.asdict(Sample(startup=1, ends=[first + 100 / speed * i for i in range(steps)], tokens=[100] * steps,
+                                     losses=[2.0] * steps, targets=[50] * steps, padded=[120] * steps, peak_rss=int(rss)))
+
+
+def result(workload: str, ours: float, rivals: dict[str, list[dict]], rss: float = 1e9) -> dict:
+    return {"shape": SHAPE, "workload": workload, "steps": 5, "tokens": 400, "targets": 200, "ours": [sample(ours, rss=rss)],
+            "rivals": rivals, "rates": [{"model_flops": 8e11, "cube_flops": 9e11, "copy_bytes": 5e10, "rows": 100}]}
+
+
+def run(*results: dict, kernels: tuple = ()) -> dict:
+    return {"date": "2026-01-01", "machine": MACHINE, "versions": {"lathe": "0"}, "results": list(results), "kernels": list(kernels)}
+
+
+def lora_2rows(ours: float, peft: float, eager: float = 1, one_row: float = 1, rss: float = 1e9) -> dict:
+    return result("lora_2rows", ours, {PEFT.name: [sample(peft, rss=4e9)], PEFT_EAGER.name: [sample(eager, steps=3)],
+                                       PEFT_BATCHES[0].name: [sample(one_row)]}, rss)
+
+
+class ReportTest(unittest.TestCase):
+    def figure(self, document: dict, line: str, workload: str = "lora_2rows"):
+        return figures.figures(document)[f"{SHAPE}/{workload}/{line}"]
+
+    def test_the_first_step_does_not_count(self):
+        self.assertAlmostEqual(Sample(**sample(250)).tokens_per_second(), 250)
+        self.assertAlmostEqual(Sample(**sample(250, first=99)).tokens_per_second(3), 250)
+
+    def test_the_faster_attention_is_the_one_held_against(self):
+        one = self.figure(run(lora_2rows(300, peft=100, eager=150)), "speed")
+        self.assertEqual(one.rival, PEFT_EAGER.name)
+        self.assertAlmostEqual(one.value, 2)
+        self.assertFalse(one.reached)
+        self.assertEqual(self.figure(run(lora_2rows(300, peft=100)), "speed").rival, PEFT.name)
+
+    def test_another_batch_size_counts_for_its_own_line_only(self):
+        document = run(lora_2rows(300, peft=100, one_row=150), result("lora_8rows", 300, {PEFT.name: [sample(200)]}))
+        self.assertAlmostEqual(self.figure(document, "speed").value, 3)
+        self.assertAlmostEqual(self.figure(document, "speed_any_batch").value, 1.5)  # eight rows, from the other row
+
+    def test_memory_is_held_against_the_judged_rival(self):
+        self.assertAlmostEqual(self.figure(run(lora_2rows(300, peft=100, eager=150)), "memory").value, 0.25)
+
+    def test_reached_only_when_both_runs_reach(self):
+        good, bad = run(lora_2rows(300, peft=100)), run(lora_2rows(200, peft=100))
+        speeds = [self.figure(document, "speed") for document in (good, bad)]
+        self.assertEqual(report.verdict(speeds), "**no**")
+        self.assertEqual(report.verdict([speeds[0], speeds[0]]), "yes")
+        self.assertEqual(report.verdict(speeds[:1]), "yes (one run)")
+        self.assertEqual(report.verdict([None]), "not measured")
+
+    def test_the_less_favourable_run_is_quoted(self):
+        documents = [run(lora_2rows(300, peft=100, rss=2e9)), run(lora_2rows(250, peft=100))]
+        known = quotes.quoted(documents)
+        self.assertEqual(known[f"{SHAPE}/lora_2rows/speed"], "2.50")
+        self.assertEqual(known[f"{SHAPE}/lora_2rows/memory"], "0.50")
+        self.assertIn("3.00× · 2.50×", report.page(documents))
+
+    def test_a_note_stands_only_while_its_target_is_missed(self):
+        said = {f"{SHAPE}/lora_2rows/speed": "because of this", "lora_2rows/memory": "because of that"}
+        missed = report.notes([run(lora_2rows(1, peft=1))], said)
+        self.assertIn("because of this", missed)
+        self.assertNotIn("because of that", missed)
+        self.assertIn("no note", missed)  # the share of the limit
+
+    def test_every_note_names_a_row(self):
+        rows = {f"{name}/{line}" for name, workload in WORKLOADS.items() for line in workload.targets} | \
+            {f"kernels/{row.name}" for row in KERNEL_ROWS}
+        for key in report.read_notes():
+            self.assertTrue(key in rows or key.split("/", 1)[1] in rows, f"notes.json has {key}, which is no row")
+
+    def test_kernels_are_held_against_peak_and_copy(self):
+        rates = {"peak": 1e12, "attention/512": 4e11, "aten_attention/512": 1e11, "adamw": 4.6e10, "copy/adamw": 5e10}
+        made = figures.figures(run(kernels=({"shape": SHAPE, "rounds": [rates]},)))
+        self.assertFalse(made[f"{SHAPE}/kernels/attention/512"].reached)
+        self.assertAlmostEqual(made[f"{SHAPE}/kernels/attention/512"].ratio, 4)
+        self.assertTrue(made[f"{SHAPE}/kernels/adamw"].reached)
+
+    def test_a_rival_that_is_not_there_says_so(self):
+        page = report.page([run(result("lora_2rows", 300, {PEFT.name: [sample(100)],
+                                                           "DeepSpeed, ZeRO-2": [dataclasses.asdict(Sample(failed="not measured: x"))]}))])
+        self.assertIn("| DeepSpeed, ZeRO-2: real tokens/s | 300 | not measured: x | – |", page)
+
+
+if __name__ == "__main__":
+    unittest.main()
