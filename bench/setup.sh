@@ -16,7 +16,7 @@ oracle=$deps/oracle
 stamp="$(sha256sum "$requirements" | cut -d' ' -f1) $(<"$oracle/.complete")"
 [[ -f $environment/.complete && $(<"$environment/.complete") == "$stamp" ]] && exit 0
 
-say "fetching trl, DeepSpeed and what they need: 75 MB to download, 0.3 GB in $environment"
+say "fetching trl, DeepSpeed and what they need: 80 MB to download, 0.3 GB in $environment"
 rm -rf "$environment"
 "$oracle/bin/python" -m venv "$environment"
 site() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
@@ -31,6 +31,10 @@ trap 'rm -f "$wheels" "$wheels.source"' EXIT
 grep -v '^deepspeed' "$requirements" > "$wheels"
 grep '^deepspeed' "$requirements" > "$wheels.source"
 install --only-binary=:all: -r "$wheels"
-# DeepSpeed's own kernels are built when they are first used (its CPU Adam needs g++); built with the setuptools pinned above.
-DS_BUILD_OPS=0 install --no-build-isolation -r "$wheels.source"
+DS_BUILD_OPS=0 install --no-build-isolation -r "$wheels.source"  # with the setuptools pinned above
+say "building DeepSpeed's CPU Adam"
+TORCH_EXTENSIONS_DIR=$environment/torch_extensions DS_ACCELERATOR=cpu PATH=$environment/bin:$PATH "$environment/bin/python" -c '
+from deepspeed.ops.op_builder import CPUAdamBuilder
+CPUAdamBuilder().load(verbose=False)' > "$environment/cpu_adam.log" 2>&1 \
+  || say "that failed ($environment/cpu_adam.log): the rows of DeepSpeed will say so"
 printf '%s\n' "$stamp" > "$environment/.complete"

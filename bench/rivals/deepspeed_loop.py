@@ -2,12 +2,13 @@
 
 usage: deepspeed_loop.py CONFIG.json     (in the environment of bench/setup.sh)
 
-DeepSpeed builds its CPU Adam with the system's g++ when it is first used.
+DeepSpeed's CPU Adam was built by bench/setup.sh, with the system's g++.
 """
 import os
+import sys
 
 os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511",
-               "DS_SKIP_CUDA_CHECK": "1"}
+               "DS_SKIP_CUDA_CHECK": "1", "TORCH_EXTENSIONS_DIR": f"{sys.prefix}/torch_extensions"}
 
 import deepspeed  # noqa: E402  (below its environment, like those that follow)
 import torch  # noqa: E402
