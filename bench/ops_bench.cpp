@@ -85,8 +85,9 @@ void add_attention(const ModelShape& shape, int64_t length) {
     const at::Tensor q = random({kAttentionTokens, heads, dim}), dout = random({kAttentionTokens, heads, dim});
     const at::Tensor k = random({kAttentionTokens, kv, dim}), v = random({kAttentionTokens, kv, dim});
     return [=] {
-      benchmark::DoNotOptimize(ops::attention(q, k, v, laid_out));
-      benchmark::DoNotOptimize(ops::attention_backward(dout, q, k, v, laid_out));
+      at::Tensor lse;
+      const at::Tensor out = ops::attention(q, k, v, laid_out, &lse);
+      benchmark::DoNotOptimize(ops::attention_backward(dout, {q, k, v, out, lse}, laid_out));
     };
   });
   // Keys and values of its shared heads are spread out beforehand, for nothing.
@@ -172,8 +173,10 @@ void add_swiglu(const ModelShape& shape) {
   const auto x = [=] { return random({kTokens, inner}); };
   add_bytes("swiglu", 3 * bytes,
             [=]() -> Body { return [gate = x(), up = x()] { benchmark::DoNotOptimize(ops::swiglu(gate, up)); }; });
-  add_bytes("swiglu_backward", 5 * bytes, [=]() -> Body {
-    return [dy = x(), gate = x(), up = x()] { benchmark::DoNotOptimize(ops::swiglu_backward(dy, gate, up)); };
+  // In place: each run makes gradients of the last one's, zeros at first, so that they stay numbers.
+  add_bytes("swiglu_backward", 6 * bytes, [=]() -> Body {
+    const at::Tensor zeros = at::zeros({kTokens, inner}, at::dtype(at::kBFloat16));
+    return [dy = zeros.clone(), gate = zeros.clone(), up = zeros]() mutable { ops::swiglu_backward_(dy, gate, up); };
   });
 }
 
