@@ -20,7 +20,7 @@ from compare import Bounds
 from lathe import Run
 from make_values import initial_hashes
 
-# The loss's bound is contract.md's; the others are ten times what was seen (docs/numerics.md).
+# The loss's bound is contract.md's. The other two are first guesses, to be drawn closer from what a run prints.
 BOUNDS = Bounds(loss=1e-4, grad_norm=1e-3, adapter=1e-2)
 
 
