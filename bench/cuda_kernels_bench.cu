@@ -68,8 +68,8 @@ void of_type(const cuda::Kernels& kernels, cuda::Element type, const std::string
   measure("rotary" + suffix, 2 * narrow * kBytes,
           [&] { return kernels.rotary(type, a, b, cos, cos, kTokens, kHeads, kHeadDim, false, nullptr); });
   measure("swiglu" + suffix, 3 * wide * kBytes, [&] { return kernels.swiglu(type, a, b, c, wide, nullptr); });
-  measure("swiglu_backward" + suffix, 5 * wide * kBytes,
-          [&] { return kernels.swiglu_backward(type, a, b, c, b, c, wide, nullptr); });
+  measure("swiglu_backward" + suffix, 6 * wide * kBytes,
+          [&] { return kernels.swiglu_backward(type, a, b, c, wide, nullptr); });
   measure("dropout" + suffix, 2 * narrow * kBytes,
           [&] { return kernels.dropout(type, a, b, 0, narrow, {.threshold = 6554, .scale = 1 / 0.9F}, nullptr); });
   measure("cross_entropy_with_gradient" + suffix, 3 * logits * kBytes, [&] {

@@ -74,11 +74,13 @@ TEST(TrainLoader, GroupsByLengthAsTransformersDoes) {
   ASSERT_GT(oracle.at("cases").size(), 5u);
   for (const Json& item : oracle.at("cases")) {
     const auto lengths = item.at("lengths").get<std::vector<size_t>>();
-    Dataset dataset = make_dataset(static_cast<int64_t>(lengths.size()));
+    std::vector<EncodedRow> encoded(lengths.size());
     for (size_t row = 0; row < lengths.size(); ++row) {
-      dataset.samples[row].input_ids.assign(lengths[row], 1);
-      dataset.samples[row].labels.assign(lengths[row], 1);
+      encoded[row].input_ids.assign(lengths[row], 1);
+      encoded[row].labels.assign(lengths[row], 1);
     }
+    Dataset dataset;
+    lay_out(std::move(encoded), dataset);
     LoaderOptions options;
     options.batch_size = item.at("batch_size").get<int64_t>();
     options.gradient_accumulation_steps = item.at("gradient_accumulation_steps").get<int64_t>();

@@ -52,7 +52,7 @@ TEST_F(LossScaling, StepsThatOverflowAreLeftOut) {
               deepspeed("\"initial_scale_power\": 132, \"hysteresis\": 1")});
   const Json results = json("train_results.json");
   const auto skipped = results["skipped_steps"].get<size_t>();
-  EXPECT_GE(skipped, 4U);
+  EXPECT_GE(skipped, 2U);
   EXPECT_LE(skipped, 14U);
   EXPECT_EQ(results["loss_scale"].get<double>(), std::ldexp(1.0, 132 - static_cast<int>(skipped)));
   ASSERT_EQ(scaled.size(), 24U);
