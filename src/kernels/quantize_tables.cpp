@@ -1,4 +1,6 @@
 // The values that codes stand for, as bitsandbytes works them out in fp32.
+#include <cstddef>
+
 #include "kernels/quantize.h"
 
 namespace lathe::kernels {
