@@ -59,7 +59,8 @@ TEST(Checks, QuantisedWeights) {
   EXPECT_THAT(half.notes, Contains(HasSubstr("products are worked out in bf16")));
   EXPECT_EQ(sentence_with(
                 R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)"),
-            "FILE:3: products in fp16 are not part of this version; use \"bfloat16\" or \"float32\", or leave "
+            "FILE:3: 'bnb_4bit_compute_dtype': products in fp16 are not part of this version; use \"bfloat16\" or "
+            "\"float32\", or leave "
             "strict_precision false");
   EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_quant_type": "int4")"),
               HasSubstr("'bnb_4bit_quant_type': \"int4\" is not supported; allowed: nf4 | fp4"));
