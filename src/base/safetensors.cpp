@@ -171,7 +171,7 @@ void save_safetensors(const std::string& path, const std::vector<TensorToSave>& 
   uint64_t offset = 0;
   for (const TensorToSave& tensor : tensors) {
     const std::optional<uint64_t> bytes = checked_bytes(tensor.shape, tensor.dtype);
-    LATHE_ASSERT(bytes && *bytes == tensor.bytes.size() && !header.contains(tensor.name));
+    LATHE_ASSERT(bytes && (tensor.produce || *bytes == tensor.bytes.size()) && !header.contains(tensor.name));
     header[tensor.name] = {{"dtype", std::string(name(tensor.dtype))},
                            {"shape", tensor.shape},
                            {"data_offsets", {offset, offset + *bytes}}};
@@ -183,7 +183,18 @@ void save_safetensors(const std::string& path, const std::vector<TensorToSave>& 
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(text);
-  for (const TensorToSave& tensor : tensors) file.write(tensor.bytes);
+  for (const TensorToSave& tensor : tensors) {
+    if (!tensor.produce) {
+      file.write(tensor.bytes);
+      continue;
+    }
+    uint64_t written = 0;
+    tensor.produce([&](std::span<const std::byte> piece) {
+      file.write(piece);
+      written += piece.size();
+    });
+    LATHE_ASSERT(written == checked_bytes(tensor.shape, tensor.dtype));
+  }
   file.commit();
 }
 

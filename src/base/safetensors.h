@@ -3,6 +3,7 @@
 // Everything read from a file is range-checked before it is used (docs/architecture.md, "Files").
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -37,12 +38,16 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+using ByteWriter = std::function<void(std::span<const std::byte>)>;
+
 /// What to write: name, type, shape, and the bytes (owned by the caller until save_safetensors returns).
 struct TensorToSave {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
+  /// In place of bytes: hands all of them over in order, some at a time, when their turn has come.
+  std::function<void(const ByteWriter& write)> produce;
 };
 
 /// Writes through AtomicFile: whole or absent. Tensors are laid out in the order given, aligned to 64 bytes by padding

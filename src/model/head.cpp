@@ -11,6 +11,11 @@
 #include "ops/rms_norm.h"
 
 namespace lathe {
+namespace {
+
+constexpr int64_t kChunksInOne = 2;  // while the matrix trains
+
+}  // namespace
 
 Head::Supervised Head::supervised(const std::vector<int32_t>& targets) const {
   const auto count = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnoreLabel; });
@@ -50,20 +55,29 @@ double Head::evaluate(const at::Tensor& hidden, const std::vector<int32_t>& targ
   return loss;
 }
 
+int64_t Head::chunk_tokens(int64_t count, bool matrix_trains) const {
+  // Each chunk passes over the matrix's whole gradient, and rounds it where it is bf16: fewer are better then. Equal
+  // ones, because a pass for a few tokens costs nearly as much as one for many.
+  const int64_t most = pass_.options.loss_chunk_tokens * (matrix_trains ? kChunksInOne : 1);
+  const int64_t chunks = std::max<int64_t>(1, (count + most - 1) / most);
+  return (count + chunks - 1) / chunks;
+}
+
 double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_t>& targets, double loss_scale,
                               at::Tensor* dhidden) const {
   const Supervised chosen = supervised(targets);
-  const int64_t count = chosen.labels.size(0), chunk = pass_.options.loss_chunk_tokens;
+  const int64_t count = chosen.labels.size(0);
   const at::Tensor& matrix = view_.get(Site::kLmHead);
   const ParameterId norm_id = {BlockId::head(), Site::kFinalNorm, Part::kWeight};
-  const bool want_matrix = pass_.gradients->wants(matrix_id()), want_norm = pass_.gradients->wants(norm_id);
+  const bool want_matrix = count > 0 && pass_.gradients->wants(matrix_id());
+  const bool want_norm = pass_.gradients->wants(norm_id);
+  const int64_t chunk = chunk_tokens(count, want_matrix);
   const bool want_dnormed = want_norm || dhidden != nullptr;
   const at::Tensor picked = hidden.index_select(0, chosen.positions);
   at::Tensor rstd, dnorm;
   const at::Tensor normed = ops::rms_norm(picked, view_.get(Site::kFinalNorm), pass_.shape.rms_norm_eps, &rstd);
   at::Tensor dnormed = want_dnormed ? at::empty_like(normed) : at::Tensor();
-  // Chunks add up in fp32: in bf16 a long batch's later chunks would be lost.
-  at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), at::dtype(at::kFloat)) : at::Tensor();
+  const GradientPlace dmatrix = want_matrix ? pass_.gradients->borrow(matrix_id()) : GradientPlace();
   double loss = 0;
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);
@@ -74,9 +88,9 @@ double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_
       at::Tensor into = dnormed.narrow(0, begin, n);
       at::mm_out(into, logits, matrix);
     }
-    if (want_matrix) dmatrix.add_(ops::linear_weight_gradient(logits, rows));
+    if (want_matrix) ops::linear_weight_gradient(logits, rows, dmatrix.tensor, begin > 0 || !dmatrix.fresh);
   }
-  if (want_matrix) pass_.gradients->ready(matrix_id(), dmatrix, pass_.last_micro_batch);
+  if (want_matrix) pass_.gradients->written(matrix_id(), pass_.last_micro_batch);
   if (!want_dnormed) return loss;
   const at::Tensor dpicked = ops::rms_norm_backward(dnormed, picked, view_.get(Site::kFinalNorm), rstd,
                                                     want_norm ? &dnorm : nullptr, dhidden != nullptr);

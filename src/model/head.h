@@ -31,6 +31,7 @@ class Head {
   };
   [[nodiscard]] Supervised supervised(const std::vector<int32_t>& targets) const;
   [[nodiscard]] ParameterId matrix_id() const;
+  [[nodiscard]] int64_t chunk_tokens(int64_t count, bool matrix_trains) const;
 
   const BlockView& view_;
   const PassContext& pass_;

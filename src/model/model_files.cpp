@@ -73,7 +73,7 @@ void check_tensor(const std::string& file, const std::string& name, const Tensor
 
 class Loader {
  public:
-  Loader(const ModelShape& shape, at::ScalarType dtype)
+  Loader(const ModelShape& shape, std::optional<at::ScalarType> dtype)
       : expected_(expected_shapes(shape)), tied_(shape.tie_word_embeddings), dtype_(dtype) {}
 
   void read(const std::string& path) {
@@ -104,7 +104,7 @@ class Loader {
     const std::optional<ParameterId> id = parse_hf_name(name);
     if (id && tied_ && *id == kTiedHead) {
       check_tensor(path, name, entry, expected_.at(kTable));
-      head_ = map_tensor(file, entry, dtype_);
+      head_ = read(file, entry);
       return;
     }
     if (!id || !expected_.contains(*id)) {
@@ -112,14 +112,18 @@ class Loader {
                   {.file = path, .key = name});
     }
     check_tensor(path, name, entry, expected_.at(*id));
-    if (!weights_.emplace(*id, map_tensor(file, entry, dtype_)).second) {
+    if (!weights_.emplace(*id, read(file, entry)).second) {
       throw Error(ErrorKind::kData, "tensor stands in two files", {.file = path, .key = name});
     }
   }
 
+  at::Tensor read(const SafetensorsFile& file, const TensorEntry& entry) const {
+    return dtype_ ? map_tensor(file, entry, *dtype_) : map_tensor(file, entry);
+  }
+
   std::map<ParameterId, std::vector<int64_t>> expected_;
   bool tied_;
-  at::ScalarType dtype_;
+  std::optional<at::ScalarType> dtype_;
   TensorMap weights_;
   at::Tensor head_;
 };
@@ -187,7 +191,8 @@ std::map<ParameterId, std::vector<int64_t>> expected_shapes(const ModelShape& sh
   return shapes;
 }
 
-TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype) {
+TensorMap load_model_weights(const std::string& directory, const ModelShape& shape,
+                             std::optional<at::ScalarType> dtype) {
   Loader loader(shape, dtype);
   for (const std::string& file : weight_files(directory)) loader.read(file);
   return std::move(loader).finish(directory);

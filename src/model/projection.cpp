@@ -56,9 +56,21 @@ at::Tensor Projection::forward(const at::Tensor& x, at::Tensor* a_x) const {
 }
 
 void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const {
+<<<<<<< HEAD
   const at::Tensor da_x = dx != nullptr || wants(Part::kLoraA) ? low_rank_gradient(dy) : at::Tensor();
   if (dx != nullptr) input_gradient(dy, da_x, *dx);
   parameter_gradients(dy, x, a_x, da_x);
+=======
+  if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
+  if (wants(Part::kWeight)) {
+    const ParameterId id{block_, site_, Part::kWeight};
+    const GradientPlace place = pass_.gradients->borrow(id);
+    ops::linear_weight_gradient(dy, x, place.tensor, !place.fresh);
+    pass_.gradients->written(id, pass_.last_micro_batch);
+  }
+  if (dx != nullptr) ops::linear_input_gradient(dy, weight_, *dx);
+  if (a_.defined()) adapter_backward(dy, x, a_x, dx);
+>>>>>>> dcb08ed (Full training: split fp32 masters, gradients in the compute type, no whole-weight passes at start)
 }
 
 at::Tensor Projection::low_rank_gradient(const at::Tensor& dy) const {

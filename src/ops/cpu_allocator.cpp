@@ -1,5 +1,6 @@
 #include "ops/cpu_allocator.h"
 
+#include <ATen/ATen.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <fmt/format.h>
@@ -175,13 +176,24 @@ Block small_block(size_t bytes) {
   return {data, 0, 0};
 }
 
+<<<<<<< HEAD
 Block new_block(size_t bytes) {
   const Block block = bytes < kCachedFrom ? small_block(bytes) : cache().take(round_up(bytes, kPage));
   if (block.data != nullptr) return block;
+=======
+[[noreturn]] void refuse(size_t requested) {
+>>>>>>> dcb08ed (Full training: split fp32 masters, gradients in the compute type, no whole-weight passes at start)
   throw Error(ErrorKind::kMemory,
               fmt::format("no memory for {} of {} ({} held already)", format_bytes(static_cast<int64_t>(bytes)),
                           name(MemoryScope::current()), format_bytes(cpu_ledger().current_total())),
               {}, "a smaller per_device_train_batch_size or max_seq_length, or gradient_checkpointing, takes less");
+}
+
+/// @param capacity what was asked for; what was given afterwards.
+void* new_block(size_t& capacity, size_t requested) {
+  void* block = capacity < kCachedFrom ? small_block(capacity) : cache().take(capacity, capacity);
+  if (block == nullptr) refuse(requested);
+  return block;
 }
 
 void free_block(void* data) {
@@ -225,6 +237,21 @@ void install_cpu_allocator() {
     return true;
   }();
   (void)once;
+}
+
+at::Tensor untouched_zeros(at::IntArrayRef sizes, at::ScalarType dtype) {
+  const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
+  if (bytes < kCachedFrom) return at::zeros(sizes, at::dtype(dtype));
+  const size_t capacity = size_class(bytes);
+  void* pages = map_pages(capacity);
+  if (pages == nullptr) refuse(bytes);
+  const MemoryClass memory_class = MemoryScope::current();
+  cpu_ledger().add(memory_class, static_cast<int64_t>(bytes));
+  const auto release = [capacity, memory_class, bytes](void* data) {
+    munmap(data, capacity);
+    cpu_ledger().add(memory_class, -static_cast<int64_t>(bytes));
+  };
+  return at::from_blob(pages, sizes, release, at::dtype(dtype));
 }
 
 void set_cpu_cache_limit(int64_t bytes) {

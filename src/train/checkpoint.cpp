@@ -5,13 +5,14 @@
 #include <lathe/error.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
+#include "model/tensor_file.h"
+#include "ops/dtype.h"
 #include "train/output_folder.h"
 
 namespace lathe {
@@ -24,48 +25,53 @@ constexpr const char* kManifest = "manifest.json";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
 
-std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
-  LATHE_ASSERT(tensor.is_contiguous());
-  return {static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+constexpr int64_t kPieceElements = int64_t{4} << 20;
+
+/// Everything that the store and the optimizer keep of one parameter.
+std::vector<StateTensor> state_of(ParameterStore& store, Optimizer& optimizer, size_t parameter) {
+  std::vector<StateTensor> state = optimizer.state(parameter);
+  for (StateTensor& one : store.state(parameter)) state.push_back(std::move(one));
+  return state;
 }
 
-TensorToSave to_save(std::string name, const at::Tensor& tensor) {
-  return {std::move(name), DType::kF32, tensor.sizes().vec(), bytes_of(tensor)};
+TensorToSave to_save(const std::string& parameter, const StateTensor& state) {
+  TensorToSave tensor{.name = parameter + state.suffix, .dtype = ops::to_dtype(state.dtype), .shape = state.sizes};
+  tensor.produce = [state](const ByteWriter& write) {
+    const int64_t count = c10::multiply_integers(state.sizes);
+    for (int64_t begin = 0; begin < count; begin += kPieceElements) {
+      const at::Tensor piece = state.read(begin, std::min(kPieceElements, count - begin));
+      write({static_cast<const std::byte*>(piece.const_data_ptr()), piece.nbytes()});
+    }
+  };
+  return tensor;
 }
 
-bool has_own_master(const TrainableParameter& parameter) {
-  return !parameter.compute.is_same(parameter.master);
-}
-
-void save_optimizer(const std::string& path, const ModelSaver& saver, const std::vector<TrainableParameter>& parameters,
-                    const AdamW& optimizer) {
+void save_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   std::vector<TensorToSave> tensors;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = saver.file_name(parameters[i].id);
-    tensors.push_back(to_save(name + ".exp_avg", optimizer.moments()[i].exp_avg));
-    tensors.push_back(to_save(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq));
-    if (has_own_master(parameters[i])) tensors.push_back(to_save(name + ".master", parameters[i].master));
+  for (size_t i = 0; i < store.parameters().size(); ++i) {
+    const std::string name = saver.file_name(store.parameters()[i].id);
+    for (const StateTensor& state : state_of(store, optimizer, i)) tensors.push_back(to_save(name, state));
   }
   save_safetensors(path, tensors, {{"format", "pt"}, {"step", std::to_string(optimizer.num_steps())}});
 }
 
-void copy_in(const SafetensorsFile& file, const std::string& path, const std::string& name, at::Tensor& into) {
+void copy_in(const SafetensorsFile& file, const std::string& path, const std::string& parameter,
+             const StateTensor& state) {
+  const std::string name = parameter + state.suffix;
   const auto found = file.tensors().find(name);
-  if (found == file.tensors().end() || found->second.bytes.size() != into.nbytes()) {
+  if (found == file.tensors().end() || found->second.shape != state.sizes ||
+      found->second.dtype != ops::to_dtype(state.dtype)) {
     throw Error(ErrorKind::kData, fmt::format("'{}' is missing or has another shape than this run's", name),
                 {.file = path}, "resume with the settings the checkpoint was made with");
   }
-  std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
+  state.write(map_tensor(file, found->second));
 }
 
-void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, AdamW& optimizer) {
+void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  std::vector<TrainableParameter>& parameters = store.parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = saver.file_name(parameters[i].id);
-    copy_in(file, path, name + ".exp_avg", optimizer.moments()[i].exp_avg);
-    copy_in(file, path, name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq);
-    if (has_own_master(parameters[i])) copy_in(file, path, name + ".master", parameters[i].master);
+  for (size_t i = 0; i < store.parameters().size(); ++i) {
+    const std::string name = saver.file_name(store.parameters()[i].id);
+    for (const StateTensor& state : state_of(store, optimizer, i)) copy_in(file, path, name, state);
   }
   const auto step = file.metadata().find("step");
   if (step == file.metadata().end()) throw Error(ErrorKind::kData, "it has no step count", {.file = path});
@@ -126,14 +132,14 @@ std::string fingerprint_weights(const std::string& model_directory) {
   return hash.hex();
 }
 
-void write_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
+void write_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
                       const CheckpointContents& contents, const Fingerprints& fingerprints) {
   const std::string beside = folder + ".tmp";
   if (file_exists(beside)) remove_directory(beside);
   ensure_writable_directory(beside, "output_dir");
   saver.save(beside, store);
   if (contents.optimizer != nullptr) {
-    save_optimizer(beside + "/" + kOptimizer, saver, store.parameters(), *contents.optimizer);
+    save_optimizer(beside + "/" + kOptimizer, saver, store, *contents.optimizer);
   }
   atomic_write(beside + "/" + kState, dump_json(to_json(contents.state), 2) + "\n");
   atomic_write(beside + "/training_args.json", contents.training_args);
@@ -207,7 +213,7 @@ void check_fingerprints(const std::string& folder, const Fingerprints& fingerpri
 }
 
 RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
-                                   AdamW& optimizer) {
+                                   Optimizer& optimizer) {
   store.load_trained(saver.load(folder));
   load_optimizer(folder + "/" + kOptimizer, saver, store, optimizer);
   const Json manifest = read_json_file(folder + "/" + kManifest);

@@ -25,13 +25,13 @@ struct Fingerprints {
 struct CheckpointContents {
   const TrainerState& state;
   const RunTotals& totals;
-  Json callbacks;                    ///< what callbacks want back
-  std::string training_args;         ///< JSON text
-  const AdamW* optimizer = nullptr;  ///< null: save_only_model
+  Json callbacks;                  ///< what callbacks want back
+  std::string training_args;       ///< JSON text
+  Optimizer* optimizer = nullptr;  ///< null: save_only_model
 };
 
 /// Writes beside (checkpoint-N.tmp), syncs, hashes, renames: folder is whole or absent. @throws Error(kIo)
-void write_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
+void write_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
                       const CheckpointContents& contents, const Fingerprints& fingerprints);
 
 /// The first thing wrong with a checkpoint ("adapter_model.safetensors does not have the checksum it was saved with");
@@ -57,6 +57,6 @@ struct RestoredCheckpoint {
 };
 /// Puts weights and moments back. @throws Error(kData)
 RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
-                                   AdamW& optimizer);
+                                   Optimizer& optimizer);
 
 }  // namespace lathe

@@ -49,7 +49,7 @@ void ModelSaver::copy_tokenizer(const std::string& directory) const {
 
 TensorMap ModelSaver::load(const std::string& directory) const {
   if (lora_) return load_adapter(directory, shape_).weights;
-  return load_model_weights(directory, shape_, at::kFloat);
+  return load_model_weights(directory, shape_, std::nullopt);
 }
 
 std::string ModelSaver::file_name(const ParameterId& id) const {

@@ -13,6 +13,7 @@
 #include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "engine/make_optimizer.h"
 #include "ops/profile.h"
 #include "train/clock.h"
 #include "train/output_folder.h"
@@ -32,7 +33,7 @@ Trainer::Trainer(const TrainingArguments& args, TrainerParts parts)
       length_(run_length(args, loader_.updates_per_epoch(), static_cast<int64_t>(parts_.train_dataset.samples.size()))),
       state_(initial_state(args, length_)),
       schedule_(make_schedule(args, length_.max_steps)),
-      optimizer_(parts_.store.parameters(), {args.adam_beta1, args.adam_beta2, args.adam_epsilon, args.weight_decay}) {
+      optimizer_(make_optimizer(args, parts_.store.parameters())) {
   const ModelShape& shape = parts_.model.shape();
   length_.parameters_without_embeddings = parts_.store.num_total() - shape.vocab_size * shape.hidden_size;
   if (!parts_.resume_folder.empty()) resume();
@@ -88,7 +89,7 @@ Trainer::StepResult Trainer::training_step() {
   const int64_t num_targets = accelerator_.sum(step.targets);  // the mean is over all ranks and micro-batches
   const double scale = num_targets > 0 ? 1.0 / static_cast<double>(num_targets) : 0.0;
 
-  parts_.store.zero_gradients();
+  parts_.store.forget_gradients();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     const MemoryScope scope(MemoryClass::kActivations);
     const bool last = i + 1 == micro_batches.size();
@@ -99,6 +100,7 @@ Trainer::StepResult Trainer::training_step() {
         scale * parts_.model.forward(micro_batches[i], parts_.store, &parts_.store, *saved, scale, last, dropout);
     parts_.model.backward(micro_batches[i], parts_.store, parts_.store, *saved, last, dropout);
   }
+  parts_.store.complete_gradients();
   accelerator_.wait_for_gradients();
   const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "optimizer");
 
@@ -106,8 +108,7 @@ Trainer::StepResult Trainer::training_step() {
   step.grad_norm = gradient_norm(parts_.store.parameters());
   check_finite(step);
   step.learning_rate = schedule_.learning_rate(state_.global_step);
-  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm));
-  parts_.store.publish();
+  optimizer_->step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm));
   return step;
 }
 
@@ -194,7 +195,7 @@ void Trainer::save_checkpoint() {
                     .totals = totals_,
                     .callbacks = std::move(kept),
                     .training_args = to_json_text(args_),
-                    .optimizer = args_.save_only_model ? nullptr : &optimizer_},
+                    .optimizer = args_.save_only_model ? nullptr : optimizer_.get()},
                    parts_.fingerprints);
   last_saved_step_ = state_.global_step;
   rotate_checkpoints(args_.output_dir, args_.save_total_limit, state_.best_model_checkpoint);
@@ -203,7 +204,7 @@ void Trainer::save_checkpoint() {
 }
 
 void Trainer::resume() {
-  RestoredCheckpoint restored = read_checkpoint(parts_.resume_folder, parts_.saver, parts_.store, optimizer_);
+  RestoredCheckpoint restored = read_checkpoint(parts_.resume_folder, parts_.saver, parts_.store, *optimizer_);
   const TrainerState fresh = state_;
   state_ = std::move(restored.state);
   state_.max_steps = fresh.max_steps;

@@ -110,7 +110,7 @@ class Trainer {
   TrainerState state_;
   RunTotals totals_;
   LearningRateSchedule schedule_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::vector<std::unique_ptr<TrainerCallback>> callbacks_;
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;

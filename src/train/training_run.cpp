@@ -80,6 +80,10 @@ std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelSh
   return Adapter{config, init_lora_weights(config, shape, args.seed, dtype)};
 }
 
+GradientStorage gradient_storage(const TrainingArguments& args) {
+  return args.gradient_accumulation_steps == 1 ? GradientStorage::kComputeType : GradientStorage::kFloat;
+}
+
 std::vector<ParameterId> names_of(const TensorMap& weights) {
   std::vector<ParameterId> ids;
   for (const auto& [id, tensor] : weights) ids.push_back(id);
@@ -99,7 +103,7 @@ void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, do
   for (const TrainableParameter& parameter : store.parameters()) {
     if (parameter.id.part != Part::kLoraB) continue;
     ++all;
-    if (parameter.master.any().item<bool>()) continue;
+    if (parameter.master.weight.any().item<bool>()) continue;
     if (still_zero++ == 0) first = module_name(parameter.id);
   }
   if (still_zero == 0 || trainer.state().global_step == 0) return;
@@ -205,9 +209,9 @@ void TrainingRun::Impl::load_model() {
   adapter_only = adapter.has_value();
   check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
   // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
-  const at::ScalarType loaded = adapter ? dtype : at::kFloat;
-  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, loaded)
-                                             : load_model_weights(model_directory, shape, loaded);
+  TensorMap weights = args.init_from_scratch
+                          ? init_model_weights(shape, args.seed, adapter ? dtype : at::kFloat)
+                          : load_model_weights(model_directory, shape, adapter ? std::optional(dtype) : std::nullopt);
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype};
   options.gradient_checkpointing = args.gradient_checkpointing;
@@ -219,7 +223,7 @@ void TrainingRun::Impl::load_model() {
     options.lora = {.r = lora->r, .scale = lora->scale(), .dropout = lora->dropout};
     weights.merge(adapter->weights);
   }
-  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
+  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype, gradient_storage(args));
   model = std::make_unique<CausalLM>(shape, options);
   saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
 }
