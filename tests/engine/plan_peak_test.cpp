@@ -94,16 +94,10 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
     const auto saved = make_saved_activations();
     const DropoutKey dropout{.seed = 1, .enabled = c.dropout > 0};
     (void)model.forward(batch, store, &store, *saved, 1.0, true, dropout);
-    printf("fwd %ld act %ld\n", cpu_ledger().peak_total() - before, cpu_ledger().peak(MemoryClass::kActivations));
     model.backward(batch, store, store, *saved, true, dropout);
   }
-  printf("bwd %ld act %ld\n", cpu_ledger().peak_total() - before, cpu_ledger().peak(MemoryClass::kActivations));
   store.complete_gradients();
   optimizer->step(1e-3);
-  printf("opt %ld act %ld w %ld m %ld g %ld o %ld ws %ld\n", cpu_ledger().peak_total() - before,
-         cpu_ledger().peak(MemoryClass::kActivations), cpu_ledger().peak(MemoryClass::kWeights),
-         cpu_ledger().peak(MemoryClass::kMaster), cpu_ledger().peak(MemoryClass::kGradients),
-         cpu_ledger().peak(MemoryClass::kOptimizer), cpu_ledger().peak(MemoryClass::kWorkspace));
   const int64_t peak = cpu_ledger().peak_total() - before;
   const int64_t count = trainable_parameters(shape, args);
   EXPECT_EQ(count, store.num_trainable());
