@@ -102,14 +102,13 @@ std::optional<ops::QuantizationSettings> quantization(const TrainingArguments& a
 }
 
 /// What the run reads: quantised where the settings say so, else with nothing in `quantized`.
-/// @param dtype nullopt: as the files hold it
+/// @param adapted nothing of it trains: all of it in `dtype`. Else its fp32 masters are taken from what the files hold.
 QuantizedModel load_base(const TrainingArguments& args, const std::string& directory, const ModelShape& shape,
-                         std::optional<at::ScalarType> dtype,
-                         const std::optional<ops::QuantizationSettings>& settings) {
-  const at::ScalarType made = dtype.value_or(at::kFloat);
-  if (settings && !args.init_from_scratch) return load_quantized_model(directory, shape, made, *settings);
-  TensorMap weights =
-      args.init_from_scratch ? init_model_weights(shape, args.seed, made) : load_model_weights(directory, shape, dtype);
+                         at::ScalarType dtype, bool adapted, const std::optional<ops::QuantizationSettings>& settings) {
+  if (settings && !args.init_from_scratch) return load_quantized_model(directory, shape, dtype, *settings);
+  if (!adapted && !args.init_from_scratch) return {load_model_weights(directory, shape, std::nullopt), {}};
+  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, adapted ? dtype : at::kFloat)
+                                             : load_model_weights(directory, shape, dtype);
   if (settings) return quantize_model(std::move(weights), *settings);
   return {std::move(weights), {}};
 }
@@ -264,9 +263,7 @@ void TrainingRun::Impl::load_model() {
   std::optional<Adapter> adapter = first_adapter.get();
   adapter_only = adapter.has_value();
   check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
-  // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
-  const std::optional<at::ScalarType> loaded = adapter ? std::optional(dtype) : std::nullopt;
-  QuantizedModel base = load_base(args, model_directory, shape, loaded, quantization(args, dtype));
+  QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));
   TensorMap& weights = base.dense;
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype, .lora = {}, .device = device};
