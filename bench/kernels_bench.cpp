@@ -126,6 +126,34 @@ void adamw_update(benchmark::State& state) {
 }
 BENCHMARK(adamw_update);
 
+template <typename T>
+void adamw_update_split(benchmark::State& state) {
+  constexpr int64_t kCount = 1 << 22;
+  auto rounded = values<Bf16>(kCount);
+  std::vector<int16_t> rest(kCount);
+  const auto gradient = values<T>(kCount);
+  std::vector<float> exp_avg(kCount), exp_avg_sq(kCount);
+  const AdamWStep step = adamw_step(1e-5, 0.9, 0.999, 1e-8, 0.01, 10, 1);
+  for (auto _ : state) {
+    adamw(SplitMaster{rounded.data(), rest.data()}, gradient.data(), exp_avg.data(), exp_avg_sq.data(), kCount, step);
+  }
+  set_bytes(state, kCount, 6 * sizeof(float) + sizeof(T));
+}
+BENCHMARK(adamw_update_split<float>);
+BENCHMARK(adamw_update_split<Bf16>);
+
+void split_into_halves(benchmark::State& state) {
+  const auto from = values<float>(1 << 22);
+  std::vector<Bf16> rounded(from.size());
+  std::vector<int16_t> rest(from.size());
+  for (auto _ : state) {
+    split_master(from.data(), {rounded.data(), rest.data()}, 1 << 22);
+    benchmark::ClobberMemory();
+  }
+  set_bytes(state, 2 * (1 << 22), sizeof(float));
+}
+BENCHMARK(split_into_halves);
+
 void gradient_norm(benchmark::State& state) {
   const auto gradient = values<float>(1 << 22);
   for (auto _ : state) benchmark::DoNotOptimize(sum_of_squares(gradient.data(), 1 << 22));

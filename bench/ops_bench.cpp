@@ -184,7 +184,7 @@ void add_update() {
   const auto state = [] { return at::rand({kStateElements}, at::dtype(at::kFloat)); };
   add_bytes("adamw", 7 * 4 * kStateElements, [=]() -> Body {
     const kernels::AdamWStep step = kernels::adamw_step(1e-5, 0.9, 0.999, 1e-8, 0.01, 10, 1);
-    return [=, w = state(), g = state(), m = state(), v = state()] { ops::adamw(w, g, m, v, step); };
+    return [=, w = state(), g = state(), m = state(), v = state()] { ops::adamw({w, {}}, g, m, v, step); };
   });
   add_bytes("gradient_norm", 4 * kStateElements,
             [=]() -> Body { return [g = state()] { benchmark::DoNotOptimize(ops::sum_of_squares(g)); }; });

@@ -38,6 +38,8 @@ EXCEPTIONS: dict[str, str] = {
     "data/unicode_nfc.cpp": "tokenizer_test.cpp: every code point, random combining marks",
     "data/unicode_tables.cpp": "tokenizer_test.cpp: every code point",
     "engine/schedule_deepspeed.cpp": "schedule_test.cpp: DeepSpeed's own curves, value for value",
+    "engine/make_optimizer.cpp": "plan_peak_test.cpp and every run make theirs through it",
+    "engine/state_tensor.cpp": "train/checkpoint_test.cpp: killed and resumed runs end with the same bytes",
     "kernels/cpu/attention_bf16_backward.cpp": "kernels/cpu/attention_test.cpp: every instruction set",
     "kernels/cpu/attention_bf16_forward.cpp": "kernels/cpu/attention_test.cpp: every instruction set",
     "kernels/quantize_tables.cpp": "cpu/quantize_test.cpp: equal to bitsandbytes' tables",

@@ -170,7 +170,7 @@ std::string safetensors_head(const std::vector<TensorToSave>& tensors, std::map<
   uint64_t offset = 0;
   for (const TensorToSave& tensor : tensors) {
     const std::optional<uint64_t> bytes = checked_bytes(tensor.shape, tensor.dtype);
-    LATHE_ASSERT(bytes && *bytes == tensor.bytes.size() && !header.contains(tensor.name));
+    LATHE_ASSERT(bytes && (tensor.produce || *bytes == tensor.bytes.size()) && !header.contains(tensor.name));
     header[tensor.name] = {{"dtype", std::string(name(tensor.dtype))},
                            {"shape", tensor.shape},
                            {"data_offsets", {offset, offset + *bytes}}};
@@ -182,11 +182,23 @@ std::string safetensors_head(const std::vector<TensorToSave>& tensors, std::map<
   return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
 }
 
+void write_tensor(const TensorToSave& tensor, const ByteWriter& write) {
+  if (!tensor.produce) return write(tensor.bytes);
+  uint64_t written = 0;
+  tensor.produce([&](std::span<const std::byte> piece) {
+    write(piece);
+    written += piece.size();
+  });
+  LATHE_ASSERT(written == checked_bytes(tensor.shape, tensor.dtype));
+}
+
 void save_safetensors(const std::string& path, const std::vector<TensorToSave>& tensors,
                       std::map<std::string, std::string> metadata) {
   AtomicFile file(path);
   file.write(safetensors_head(tensors, std::move(metadata)));
-  for (const TensorToSave& tensor : tensors) file.write(tensor.bytes);
+  for (const TensorToSave& tensor : tensors) {
+    write_tensor(tensor, [&](std::span<const std::byte> piece) { file.write(piece); });
+  }
   file.commit();
 }
 

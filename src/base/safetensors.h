@@ -3,6 +3,7 @@
 // Everything read from a file is range-checked before it is used (docs/architecture.md, "Files").
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -37,18 +38,24 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// What to write: name, type, shape, and the bytes (owned by the caller until save_safetensors returns).
+using ByteWriter = std::function<void(std::span<const std::byte>)>;
+
+/// What to write: name, type, shape, and the bytes (owned by the caller until they are written).
 struct TensorToSave {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
+  /// In place of bytes: hands all of them over in order, some at a time, when their turn has come.
+  std::function<void(const ByteWriter& write)> produce;
 };
 
 /// Length and header, what stands before the tensors' bytes. Tensors follow in the order given, aligned to 64 bytes by
 /// padding the header. metadata gets {"format": "pt"} unless given.
 [[nodiscard]] std::string safetensors_head(const std::vector<TensorToSave>& tensors,
                                            std::map<std::string, std::string> metadata = {});
+/// A tensor's bytes, all of them, in the order of the file.
+void write_tensor(const TensorToSave& tensor, const ByteWriter& write);
 /// Head and bytes through AtomicFile: whole or absent. @throws Error(kIo)
 void save_safetensors(const std::string& path, const std::vector<TensorToSave>& tensors,
                       std::map<std::string, std::string> metadata = {});

@@ -15,27 +15,37 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kLossChunkTokens = 320;      // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
-constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
-constexpr int64_t kBlockRows = 96;             // kernels/cpu/attention_bf16_block.h
-constexpr int64_t kPieceQueries = 480;         // ops/attention.cpp
-constexpr int64_t kPanel = 64, kSpan = 256;    // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
-constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights: tokenizer, configurations, logs
+constexpr int64_t kLossChunkTokens = 320;     // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
+constexpr int64_t kTrainedChunkTokens = 512;  // twice loss_chunk_tokens, while the matrix trains (model/head.cpp)
+constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // ops/linear.cpp
+constexpr int64_t kFixed = 128 << 10;                 // a margin: tiny shapes were seen 85 KB beyond the terms named
+constexpr int64_t kQueryBlock = 48;                   // kernels/cpu/attention.cpp
+constexpr int64_t kBlockRows = 96;                    // kernels/cpu/attention_bf16_block.h
+constexpr int64_t kPieceQueries = 480;                // ops/attention.cpp
+constexpr int64_t kPanel = 64, kSpan = 256;           // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
+constexpr int64_t kTokenizerBytes = 16 << 20;         // files that lie beside weights: tokenizer, configurations, logs
 
 /// Counts of one run in elements, so that the formulas below read like the layer they describe.
 struct Work {
   const ModelShape& shape;
   bool adapter = false, dropout = false, norms = false;
   std::string recomputed;  // gradient_checkpointing_scope; "": nothing
+  bool widened = false;    // gradients are kept in fp32, products are bf16
   int64_t e = 4, t = 0, n = 0, longest = 0;
   int64_t h = 0, q = 0, k = 0, i = 0, v = 0;
   int64_t r = 0;              // rank, 0 without adapters
   int64_t adapted_sites = 0;  // of the fullest layer
 };
 
+/// Of a trained element: adapters' and added up ones are fp32, others as the product leaves them (engine/trainable.h).
+int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
+  return args.use_lora || args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
+}
+
 Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
   Work w{.shape = shape};
   w.adapter = args.use_lora;
+  w.widened = gradient_bytes(args, compute) > size_bytes(compute);
   w.dropout = args.use_lora && args.lora_dropout > 0;
   w.recomputed = args.gradient_checkpointing ? args.gradient_checkpointing_scope : "";
   w.norms = shape.qk_norm;
@@ -108,9 +118,10 @@ int64_t norm_backward_scratch(const Work& w, int64_t width) {
   return 2 * w.e * w.t * width;
 }
 
-/// One weight's gradient as the product leaves it, and widened while it is added to those in fp32.
-int64_t weight_gradient_bytes(const Work& w) {
-  return w.e == 4 ? 4 : w.e + 4;
+/// A weight's gradient is written where it stays; where that is wider than the product, some rows at a time (and as
+/// much again for the sum that ATen makes).
+int64_t weight_gradient_scratch(const Work& w, int64_t elements) {
+  return w.adapter || !w.widened ? 0 : (w.e + 4) * std::min(elements, kWidenedAtOnce);
 }
 
 /// Alive beside what is saved while one layer runs forward.
@@ -123,7 +134,7 @@ int64_t forward_scratch(const Work& w) {
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
-  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + (w.adapter ? 0 : weight_gradient_bytes(w) * w.h * w.i);
+  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + weight_gradient_scratch(w, w.h * w.i);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
   const int64_t attention = heads + std::max(attention_scratch(w, true), norm);
@@ -134,12 +145,12 @@ int64_t backward_scratch(const Work& w) {
 /// The last hidden state, its supervised rows, and one chunk of logits.
 int64_t head_scratch(const Work& w) {
   const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
-  const int64_t chunk = w.e * std::min(w.n, kLossChunkTokens) * w.v;
-  return rows + chunk + (w.adapter ? 0 : (4 + weight_gradient_bytes(w)) * w.v * w.h);
+  const int64_t chunk = w.e * std::min(w.n, w.adapter ? kLossChunkTokens : kTrainedChunkTokens) * w.v;
+  return rows + chunk + weight_gradient_scratch(w, w.v * w.h);
 }
 
 int64_t embedding_scratch(const Work& w) {
-  return w.adapter ? 0 : 4 * w.v * w.h + 4 * w.t * w.h;
+  return w.adapter ? 0 : (3 * 4 + w.e) * w.t * w.h;  // rows of tokens that occur: what was, what comes, their sum
 }
 
 /// Every phase of a step beside what is saved for it; the largest counts, and a tenth more for what is too small to be
@@ -151,7 +162,7 @@ int64_t step_scratch(const Work& w) {
     forward += again;
     backward = again + std::max(backward, forward_scratch(w) + layer_input(w));
   }
-  return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10;
+  return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10 + kFixed;
 }
 
 /// Linear weights of the layers in few bits, everything else as it is read; and the one weight that is open at a time.
@@ -188,9 +199,9 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
     add(MemoryClass::kWeights, "adapter", 4 * trainable);
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
-    add(MemoryClass::kMaster, "fp32 master weights", e == 4 ? 0 : 4 * trainable);
+    add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
   }
-  add(MemoryClass::kGradients, "gradients", 4 * trainable);
+  add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
   add(MemoryClass::kOptimizer, "AdamW's two moments", 8 * trainable);
 }
 

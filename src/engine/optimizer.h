@@ -1,18 +1,13 @@
 #pragma once
-// AdamW and gradient clipping with torch's meaning.
-#include <ATen/core/Tensor.h>
-
+// What a trainer asks of an optimizer, and gradient clipping with torch's meaning.
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "engine/state_tensor.h"
 #include "engine/trainable.h"
 
 namespace lathe {
-
-struct AdamWOptions {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
-};
 
 /// sqrt of the sum of squares of all gradients, added up in double. NaN or infinity when a gradient holds one.
 [[nodiscard]] double gradient_norm(const std::vector<TrainableParameter>& parameters);
@@ -21,31 +16,26 @@ struct AdamWOptions {
 /// torch.nn.utils.clip_grad_norm_. max_norm <= 0: 1.
 [[nodiscard]] double clip_coefficient(double norm, double max_norm);
 
-/// Loshchilov & Hutter 2019 as torch.optim.AdamW computes it: decay is taken from the weights before the step, apart
-/// from the gradient; state in fp32. Parameters without `decay` (biases, norms) are never decayed.
-class AdamW {
+/// Called with each parameter's index before anything of it changes (a checkpoint may be reading it).
+using BeforeParameter = std::function<void(size_t)>;
+
+class Optimizer {
  public:
-  struct Moments {
-    at::Tensor exp_avg, exp_avg_sq;  ///< fp32, the parameter's shape
-  };
+  virtual ~Optimizer() = default;
 
-  /// @param parameters have to outlive the optimizer; their masters are updated in place.
-  AdamW(std::vector<TrainableParameter>& parameters, AdamWOptions options);
+  /// One update of all parameters with that rate. @param gradient_scale multiplies every gradient first (clipping).
+  void step(double learning_rate, double gradient_scale = 1, const BeforeParameter& before = nullptr);
 
-  /// One update with that rate. @param gradient_scale multiplies every gradient first (clipping).
-  /// @param before called with each parameter's index before anything of it changes (a checkpoint may be reading it).
-  void step(double learning_rate, double gradient_scale = 1, const std::function<void(size_t)>& before = nullptr);
-
-  /// Moments by parameter, in the order of parameters; for checkpoints.
-  [[nodiscard]] std::vector<Moments>& moments() { return moments_; }
-  [[nodiscard]] const std::vector<Moments>& moments() const { return moments_; }
+  /// What it keeps of one parameter between steps; for checkpoints.
+  [[nodiscard]] virtual std::vector<StateTensor> state(size_t parameter) = 0;
   [[nodiscard]] int64_t num_steps() const { return num_steps_; }
   void set_num_steps(int64_t steps) { num_steps_ = steps; }
 
+ protected:
+  /// @param step t, 1 at the first update  @param before to be called by every implementation; may be empty
+  virtual void update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) = 0;
+
  private:
-  std::vector<TrainableParameter>& parameters_;
-  AdamWOptions options_;
-  std::vector<Moments> moments_;
   int64_t num_steps_ = 0;
 };
 

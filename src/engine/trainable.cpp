@@ -5,6 +5,7 @@
 #include <lathe/error.h>
 
 #include "base/memory_ledger.h"
+#include "ops/cpu_allocator.h"
 
 namespace lathe {
 namespace {
@@ -28,15 +29,38 @@ bool decays(const ParameterId& id) {
 const ParameterId kEmbedding{BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
 const ParameterId kLmHead{BlockId::head(), Site::kLmHead, Part::kWeight};
 
-at::Tensor owned_copy(const at::Tensor& tensor, at::ScalarType dtype, MemoryClass memory_class) {
-  const MemoryScope scope(memory_class);
-  return tensor.to(tensor.options().dtype(dtype), /*non_blocking=*/false, /*copy=*/true).contiguous();
+bool is_adapter(const ParameterId& id) {
+  return id.part == Part::kLoraA || id.part == Part::kLoraB;
+}
+
+/// Loaded weights may be read-only views of a file: what trains is always a copy of our own.
+ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed) {
+  ops::MasterWeight master;
+  {
+    const MemoryScope scope(MemoryClass::kWeights);
+    master.weight = at::empty(given.sizes(), at::dtype(computed).device(given.device()));
+  }
+  if (computed == at::kFloat || given.scalar_type() == computed) {
+    master.weight.copy_(given);
+  }
+  if (computed == at::kFloat) return master;
+  const MemoryScope scope(MemoryClass::kMaster);
+  master.rest = untouched_zeros_like(given, given.is_cpu() ? at::kShort : at::kFloat);
+  if (given.scalar_type() != computed || !given.is_cpu()) ops::assign_master(master, given);
+  return master;
+}
+
+at::Tensor gradient_of(const ops::MasterWeight& master, GradientStorage storage) {
+  const at::Tensor& weight = master.weight;
+  const bool narrow = storage == GradientStorage::kComputeType && weight.dim() > 1 && weight.is_cpu();
+  const MemoryScope scope(MemoryClass::kGradients);
+  return untouched_zeros_like(weight, narrow ? weight.scalar_type() : at::kFloat);
 }
 
 }  // namespace
 
 ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
-                               at::ScalarType compute_dtype)
+                               at::ScalarType compute_dtype, GradientStorage gradients)
     : weights_(std::move(weights)) {
   parameters_.reserve(trainable.size());
   for (const ParameterId& id : trainable) {
@@ -44,19 +68,10 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
     LATHE_ASSERT(found != weights_.end());
     TrainableParameter parameter;
     parameter.id = id;
-    // Loaded weights may be read-only views of a file: what trains is always a copy of our own.
-    const at::ScalarType given = found->second.scalar_type();
-    const bool adapter = id.part == Part::kLoraA || id.part == Part::kLoraB;
-    const at::ScalarType computed = adapter || given != at::kFloat ? given : compute_dtype;
-    parameter.compute = owned_copy(found->second, computed, MemoryClass::kWeights);
-    parameter.master =
-        computed == at::kFloat ? parameter.compute : owned_copy(found->second, at::kFloat, MemoryClass::kMaster);
-    {
-      const MemoryScope scope(MemoryClass::kGradients);
-      parameter.gradient = at::zeros_like(parameter.master);
-    }
+    parameter.master = owned_master(found->second, is_adapter(id) ? at::kFloat : compute_dtype);
+    parameter.gradient = gradient_of(parameter.master, gradients);
     parameter.decay = decays(id);
-    found->second = parameter.compute;
+    found->second = parameter.master.weight;
     index_[id] = parameters_.size();
     parameters_.push_back(std::move(parameter));
   }
@@ -82,17 +97,35 @@ bool ParameterStore::wants(const ParameterId& id) const {
   return index_.contains(id);
 }
 
-void ParameterStore::ready(const ParameterId& id, const at::Tensor& contribution, bool /*last_micro_batch*/) {
+TrainableParameter& ParameterStore::parameter(const ParameterId& id) {
   const auto found = index_.find(id);
   LATHE_ASSERT(found != index_.end());
-  at::Tensor& gradient = parameters_[found->second].gradient;
-  LATHE_ASSERT(contribution.sizes() == gradient.sizes());
-  gradient.add_(contribution);
+  return parameters_[found->second];
+}
+
+void ParameterStore::ready(const ParameterId& id, const at::Tensor& contribution, bool last_micro_batch) {
+  TrainableParameter& of = parameter(id);
+  LATHE_ASSERT(contribution.sizes() == of.gradient.sizes());
+  if (of.fresh) {
+    of.gradient.copy_(contribution);
+  } else {
+    of.gradient.add_(contribution);
+  }
+  written(id, last_micro_batch);
+}
+
+GradientPlace ParameterStore::borrow(const ParameterId& id) {
+  const TrainableParameter& of = parameter(id);
+  return {of.gradient, of.fresh};
+}
+
+void ParameterStore::written(const ParameterId& id, bool /*last_micro_batch*/) {
+  parameter(id).fresh = false;
 }
 
 int64_t ParameterStore::num_trainable() const {
   int64_t count = 0;
-  for (const TrainableParameter& parameter : parameters_) count += parameter.master.numel();
+  for (const TrainableParameter& parameter : parameters_) count += parameter.master.weight.numel();
   return count;
 }
 
@@ -105,7 +138,7 @@ int64_t ParameterStore::num_total() const {
 
 TensorMap ParameterStore::trained_weights() const {
   TensorMap trained;
-  for (const TrainableParameter& parameter : parameters_) trained[parameter.id] = parameter.master;
+  for (const TrainableParameter& parameter : parameters_) trained[parameter.id] = parameter.master.weight;
   return trained;
 }
 
@@ -115,25 +148,36 @@ TensorMap ParameterStore::all_weights() const {
 
 void ParameterStore::load_trained(const TensorMap& values) {
   for (TrainableParameter& parameter : parameters_) {
+    const at::IntArrayRef sizes = parameter.master.weight.sizes();
     const auto found = values.find(parameter.id);
     if (found == values.end()) throw Error(ErrorKind::kData, fmt::format("'{}' is missing", hf_name(parameter.id)));
-    if (found->second.sizes() != parameter.master.sizes()) {
-      throw Error(ErrorKind::kData,
-                  fmt::format("'{}' has the shape [{}] where [{}] is needed", hf_name(parameter.id),
-                              fmt::join(found->second.sizes(), ", "), fmt::join(parameter.master.sizes(), ", ")));
+    if (found->second.sizes() != sizes) {
+      throw Error(ErrorKind::kData, fmt::format("'{}' has the shape [{}] where [{}] is needed", hf_name(parameter.id),
+                                                fmt::join(found->second.sizes(), ", "), fmt::join(sizes, ", ")));
     }
-    parameter.master.copy_(found->second);
+    ops::assign_master(parameter.master, found->second);
   }
-  publish();
 }
 
-void ParameterStore::zero_gradients() {
-  for (TrainableParameter& parameter : parameters_) parameter.gradient.zero_();
+std::vector<StateTensor> ParameterStore::state(size_t parameter) {
+  const ops::MasterWeight master = parameters_.at(parameter).master;
+  if (!master.rest.defined()) return {};  // the model's own files have it
+  return {{.suffix = ".master",
+           .dtype = at::kFloat,
+           .sizes = master.weight.sizes().vec(),
+           .tensor = master.rest.scalar_type() == at::kFloat ? master.rest : at::Tensor(),
+           .read = [master](int64_t begin, int64_t count) { return ops::read_master(master, begin, count); },
+           .write = [master](const at::Tensor& values) { ops::assign_master(master, values); }}};
 }
 
-void ParameterStore::publish() {
+void ParameterStore::forget_gradients() {
+  for (TrainableParameter& parameter : parameters_) parameter.fresh = true;
+}
+
+void ParameterStore::complete_gradients() {
   for (TrainableParameter& parameter : parameters_) {
-    if (!parameter.compute.is_same(parameter.master)) parameter.compute.copy_(parameter.master);
+    if (parameter.fresh) parameter.gradient.zero_();
+    parameter.fresh = false;
   }
 }
 

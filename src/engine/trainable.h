@@ -1,32 +1,43 @@
 #pragma once
-// The run's weights and gradients on one rank: frozen weights as loaded, trained ones with fp32 gradients (and fp32
-// masters where the compute dtype is narrower). Implements what the model asks for.
+// The run's weights and gradients on one rank: frozen weights as loaded, trained ones with fp32 masters and a gradient.
+// Implements what the model asks for. Bytes a trained parameter takes: docs/architecture.md.
 #include <ATen/core/Tensor.h>
 
 #include <map>
 #include <vector>
 
+#include "engine/state_tensor.h"
 #include "model/model_files.h"
 #include "model/weights.h"
+#include "ops/update.h"
 
 namespace lathe {
 
 struct TrainableParameter {
   ParameterId id;
-  at::Tensor master;  ///< fp32: what the optimizer updates; the parameter itself when that is fp32
-  at::Tensor
-      compute;  ///< what the model reads; the same tensor as master when the run computes in fp32 or for adapters
-  at::Tensor gradient;  ///< fp32, same shape
-  bool decay = true;    ///< weight decay applies (transformers: not to biases and norms)
+  ops::MasterWeight master;  ///< what the model reads, and with it the fp32 master that the optimizer updates
+  at::Tensor gradient;       ///< same shape; fp32, or the weight's type (GradientStorage)
+  bool decay = true;         ///< weight decay applies (transformers: not to biases and norms)
+  bool fresh = true;         ///< nothing of this update was written to the gradient yet
+};
+
+/// What the gradients of matrices are kept in. Those of biases and norms, of adapters, and on a GPU are always
+/// fp32.
+enum class GradientStorage : uint8_t {
+  kFloat,        ///< added up in fp32 over micro-batches
+  kComputeType,  ///< as the product rounds them: an update has one micro-batch, so nothing is added up
 };
 
 class ParameterStore final : public WeightSource, public GradientSink {
  public:
-  /// @param weights base weights (and adapter weights) by id.  @param trainable which of them train.
+  /// @param weights base weights (and adapter weights) by id; those that train may be of any float type, and are
+  /// copied.
+  /// @param trainable which of them train.
   /// @param compute_dtype what the model reads trained base weights in; adapters stay fp32. A trained weight that comes
   /// in fp32 gives its master unrounded.
   ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
-                 at::ScalarType compute_dtype = at::ScalarType::Float);
+                 at::ScalarType compute_dtype = at::ScalarType::Float,
+                 GradientStorage gradients = GradientStorage::kFloat);
 
   /// Frozen projections whose weights are held quantised.
   void add_quantized(QuantizedMap weights);
@@ -36,21 +47,29 @@ class ParameterStore final : public WeightSource, public GradientSink {
   void release(BlockId) override {}
   [[nodiscard]] bool wants(const ParameterId& id) const override;
   void ready(const ParameterId& id, const at::Tensor& contribution, bool last_micro_batch) override;
+  [[nodiscard]] GradientPlace borrow(const ParameterId& id) override;
+  void written(const ParameterId& id, bool last_micro_batch) override;
 
   [[nodiscard]] std::vector<TrainableParameter>& parameters() { return parameters_; }
   [[nodiscard]] const std::vector<TrainableParameter>& parameters() const { return parameters_; }
   [[nodiscard]] int64_t num_trainable() const;      ///< elements
   [[nodiscard]] int64_t num_total() const;          ///< elements, adapters included, tied weights once
-  [[nodiscard]] TensorMap trained_weights() const;  ///< masters, by id
+  [[nodiscard]] TensorMap trained_weights() const;  ///< as the model reads them, by id
   [[nodiscard]] TensorMap all_weights() const;      ///< base weights with trained values, compute dtype
-  /// Copies values into the masters (a checkpoint's, the best ones') and publishes them.
-  /// @param values fp32 or narrower, every trained parameter. @throws Error(kData) naming one that is missing or
+  /// Copies values into the masters (a checkpoint's, the best ones').
+  /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing or
   /// misshapen.
   void load_trained(const TensorMap& values);
-  void zero_gradients();
-  void publish();  ///< masters → compute tensors after an optimizer step
+  /// What a checkpoint needs beside the model's own files to go on: the fp32 master where the model reads a rounded
+  /// one.
+  [[nodiscard]] std::vector<StateTensor> state(size_t parameter);
+
+  void forget_gradients();    ///< before an update's first micro-batch; writes nothing
+  void complete_gradients();  ///< after its last: what got no contribution becomes zero
 
  private:
+  [[nodiscard]] TrainableParameter& parameter(const ParameterId& id);
+
   std::map<BlockId, BlockView> blocks_;
   TensorMap weights_;
   QuantizedMap quantized_;

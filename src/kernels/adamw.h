@@ -3,6 +3,8 @@
 // CPU. Single-threaded; safe to call concurrently on disjoint ranges.
 #include <cstdint>
 
+#include "kernels/split_master.h"
+
 namespace lathe::kernels {
 
 /// The scalars of one step, worked out once in double.
@@ -22,6 +24,11 @@ struct AdamWStep {
 
 /// @param parameter, exp_avg, exp_avg_sq [count], updated  @param gradient [count]
 void adamw(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+           const AdamWStep& step);
+/// The same on weights kept in two halves: to the bit what fp32 weights would give, but for what a half cannot hold.
+void adamw(SplitMaster parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+           const AdamWStep& step);
+void adamw(SplitMaster parameter, const Bf16* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
            const AdamWStep& step);
 
 }  // namespace lathe::kernels

@@ -9,6 +9,7 @@
 #include "model/neftune.h"
 #include "model/rope.h"
 #include "ops/check.h"
+#include "ops/embedding_gradient.h"
 #include "ops/profile.h"
 
 namespace lathe {
@@ -183,10 +184,9 @@ void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink&
                   .backward(dhidden, keep.layers[static_cast<size_t>(layer)], layer > keep.lowest);
   }
   if (keep.lowest < 0) {
-    at::Tensor dtable =
-        at::zeros({impl_->shape.vocab_size, impl_->shape.hidden_size}, dhidden.options().dtype(at::kFloat));
-    dtable.index_add_(0, int_tensor(batch.input_ids, dtable.device()), dhidden.to(at::kFloat));
-    gradients.ready(kEmbedding, dtable, last_micro_batch);
+    const GradientPlace place = gradients.borrow(kEmbedding);
+    ops::embedding_gradient(int_tensor(batch.input_ids, dhidden.device()), dhidden, place.tensor, !place.fresh);
+    gradients.written(kEmbedding, last_micro_batch);
   }
   keep = {};
 }

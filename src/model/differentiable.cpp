@@ -15,6 +15,7 @@ class Collector final : public GradientSink {
       index_[id] = gradients_.size();
       wanted_.push_back(tensor.requires_grad());
       gradients_.emplace_back();
+      parameters_.push_back(tensor);
     }
   }
 
@@ -30,12 +31,20 @@ class Collector final : public GradientSink {
       sum = contribution.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
     }
   }
+  GradientPlace borrow(const ParameterId& id) override {
+    const size_t place = index_.at(id);
+    const bool fresh = !gradients_[place].defined();
+    if (fresh) gradients_[place] = at::empty_like(parameters_[place], at::kFloat, at::MemoryFormat::Contiguous);
+    return {gradients_[place], fresh};
+  }
+  void written(const ParameterId&, bool) override {}
   std::vector<at::Tensor>& gradients() { return gradients_; }
 
  private:
   std::map<ParameterId, size_t> index_;
   std::vector<bool> wanted_;
   std::vector<at::Tensor> gradients_;
+  std::vector<at::Tensor> parameters_;
 };
 
 }  // namespace

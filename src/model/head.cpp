@@ -11,12 +11,21 @@
 #include "ops/rms_norm.h"
 
 namespace lathe {
-
 namespace {
+
+constexpr int64_t kChunksInOne = 2;  // while the matrix trains
 
 /// Rows of the next chunk. A rest of a few rows would read the whole matrix for little: it joins the chunk before it.
 int64_t next_chunk(int64_t left, int64_t chunk) {
   return left <= chunk + chunk / 4 ? left : chunk;
+}
+
+/// While the matrix trains, each chunk passes over its whole gradient, and rounds it where it is bf16: fewer are better
+/// then. Equal ones, because a pass for a few tokens costs nearly as much as one for many.
+int64_t trained_chunk(int64_t count, int64_t chunk) {
+  const int64_t most = chunk * kChunksInOne;
+  const int64_t chunks = std::max<int64_t>(1, (count + most - 1) / most);
+  return (count + chunks - 1) / chunks;
 }
 
 }  // namespace
@@ -62,20 +71,21 @@ double Head::evaluate(const at::Tensor& hidden, const std::vector<int32_t>& targ
 double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_t>& targets, double loss_scale,
                               at::Tensor* dhidden) const {
   const Supervised chosen = supervised(targets);
-  const int64_t count = chosen.labels.size(0), chunk = pass_.options.loss_chunk_tokens;
+  const int64_t count = chosen.labels.size(0);
   const at::Tensor& matrix = view_.get(Site::kLmHead);
   const ParameterId norm_id = {BlockId::head(), Site::kFinalNorm, Part::kWeight};
-  const bool want_matrix = pass_.gradients->wants(matrix_id()), want_norm = pass_.gradients->wants(norm_id);
+  const bool want_matrix = count > 0 && pass_.gradients->wants(matrix_id());
+  const bool want_norm = pass_.gradients->wants(norm_id);
+  const int64_t given = pass_.options.loss_chunk_tokens, chunk = want_matrix ? trained_chunk(count, given) : given;
   const bool want_dnormed = want_norm || dhidden != nullptr;
   const at::Tensor picked = hidden.index_select(0, chosen.positions);
   at::Tensor rstd, dnorm;
   const at::Tensor normed = ops::rms_norm(picked, view_.get(Site::kFinalNorm), pass_.shape.rms_norm_eps, &rstd);
   at::Tensor dnormed = want_dnormed ? at::empty_like(normed) : at::Tensor();
-  // Chunks add up in fp32: in bf16 a long batch's later chunks would be lost.
-  at::Tensor dmatrix = want_matrix ? at::zeros(matrix.sizes(), matrix.options().dtype(at::kFloat)) : at::Tensor();
+  const GradientPlace dmatrix = want_matrix ? pass_.gradients->borrow(matrix_id()) : GradientPlace();
   double loss = 0;
   for (int64_t begin = 0, n = 0; begin < count; begin += n) {
-    n = next_chunk(count - begin, chunk);
+    n = want_matrix ? std::min(count - begin, chunk) : next_chunk(count - begin, chunk);
     const at::Tensor rows = normed.narrow(0, begin, n);
     at::Tensor logits = ops::linear(rows, matrix, {});
     loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, loss_scale);
@@ -83,9 +93,9 @@ double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_
       at::Tensor into = dnormed.narrow(0, begin, n);
       at::mm_out(into, logits, matrix);
     }
-    if (want_matrix) dmatrix.add_(ops::linear_weight_gradient(logits, rows));
+    if (want_matrix) ops::linear_weight_gradient(logits, rows, dmatrix.tensor, begin > 0 || !dmatrix.fresh);
   }
-  if (want_matrix) pass_.gradients->ready(matrix_id(), dmatrix, pass_.last_micro_batch);
+  if (want_matrix) pass_.gradients->written(matrix_id(), pass_.last_micro_batch);
   if (!want_dnormed) return loss;
   const at::Tensor dpicked = ops::rms_norm_backward(dnormed, picked, view_.get(Site::kFinalNorm), rstd,
                                                     want_norm ? &dnorm : nullptr, dhidden != nullptr);

@@ -79,7 +79,8 @@ bool is_projection_weight(const ParameterId& id) {
 class Loader {
  public:
   /// @param quantization null: every weight stays dense
-  Loader(const ModelShape& shape, at::ScalarType dtype, const ops::QuantizationSettings* quantization = nullptr)
+  Loader(const ModelShape& shape, std::optional<at::ScalarType> dtype,
+         const ops::QuantizationSettings* quantization = nullptr)
       : expected_(expected_shapes(shape)),
         tied_(shape.tie_word_embeddings),
         dtype_(dtype),
@@ -113,7 +114,7 @@ class Loader {
     const std::optional<ParameterId> id = parse_hf_name(name);
     if (id && tied_ && *id == kTiedHead) {
       check_tensor(path, name, entry, expected_.at(kTable));
-      head_ = map_tensor(file, entry, dtype_);
+      head_ = read(file, entry);
       return;
     }
     if (!id || !expected_.contains(*id)) {
@@ -128,9 +129,7 @@ class Loader {
 
   /// False when the tensor was there already.
   bool keep(const ParameterId& id, const SafetensorsFile& file, const TensorEntry& entry) {
-    if (quantization_ == nullptr || !is_projection_weight(id)) {
-      return weights_.emplace(id, map_tensor(file, entry, dtype_)).second;
-    }
+    if (quantization_ == nullptr || !is_projection_weight(id)) return weights_.emplace(id, read(file, entry)).second;
     if (quantized_.contains(id)) return false;
     quantized_[id] = std::make_shared<const ops::QuantizedWeight>(
         ops::QuantizedWeight::quantize(map_tensor(file, entry), *quantization_));
@@ -138,9 +137,13 @@ class Loader {
     return true;
   }
 
+  at::Tensor read(const SafetensorsFile& file, const TensorEntry& entry) const {
+    return dtype_ ? map_tensor(file, entry, *dtype_) : map_tensor(file, entry);
+  }
+
   std::map<ParameterId, std::vector<int64_t>> expected_;
   bool tied_;
-  at::ScalarType dtype_;
+  std::optional<at::ScalarType> dtype_;
   const ops::QuantizationSettings* quantization_;
   TensorMap weights_;
   QuantizedMap quantized_;
@@ -217,7 +220,8 @@ std::map<ParameterId, std::vector<int64_t>> expected_shapes(const ModelShape& sh
   return shapes;
 }
 
-TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype) {
+TensorMap load_model_weights(const std::string& directory, const ModelShape& shape,
+                             std::optional<at::ScalarType> dtype) {
   Loader loader(shape, dtype);
   for (const std::string& file : weight_files(directory)) loader.read(file);
   return std::move(loader).finish(directory).dense;

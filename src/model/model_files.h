@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/model_shape.h"
@@ -15,10 +16,12 @@ namespace lathe {
 
 using TensorMap = std::map<ParameterId, at::Tensor>;
 
-/// Weights of a folder (model.safetensors, or model.safetensors.index.json with its shards), each of `dtype`. A tensor
-/// that already has that dtype is a view of the mapped file (no copy, read-only); others are converted.
+/// Weights of a folder (model.safetensors, or model.safetensors.index.json with its shards), each of `dtype`, or as
+/// stored. A tensor that already has that dtype is a view of the mapped file (no copy, read-only); others are
+/// converted.
 /// @throws Error(kData) naming file and tensor: missing, wrong shape (both shapes), unexpected tensors, no floats.
-[[nodiscard]] TensorMap load_model_weights(const std::string& directory, const ModelShape& shape, at::ScalarType dtype);
+[[nodiscard]] TensorMap load_model_weights(const std::string& directory, const ModelShape& shape,
+                                           std::optional<at::ScalarType> dtype);
 
 using QuantizedMap = std::map<ParameterId, std::shared_ptr<const ops::QuantizedWeight>>;
 

@@ -78,7 +78,12 @@ void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at
 void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
                                      const at::Tensor& da_x) const {
   if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
-  if (wants(Part::kWeight)) give(Part::kWeight, ops::linear_weight_gradient(dy, x));
+  if (wants(Part::kWeight)) {
+    const ParameterId id{block_, site_, Part::kWeight};
+    const GradientPlace place = pass_.gradients->borrow(id);
+    ops::linear_weight_gradient(dy, x, place.tensor, !place.fresh);
+    pass_.gradients->written(id, pass_.last_micro_batch);
+  }
   if (wants(Part::kLoraB)) {
     give(Part::kLoraB, ops::linear_weight_gradient(dy, a_x).to(at::kFloat).mul_(pass_.options.lora.scale));
   }

@@ -44,6 +44,12 @@ std::vector<TensorToSave> entries_of(const NamedTensors& tensors) {
   return entries;
 }
 
+std::vector<TensorToSave> entries_of(const FileToSave& file) {
+  std::vector<TensorToSave> entries = entries_of(file.tensors);
+  entries.insert(entries.end(), file.produced.begin(), file.produced.end());
+  return entries;
+}
+
 void save_tensors(const std::string& path, const NamedTensors& tensors) {
   NamedTensors contiguous;  // owns the bytes until they are written
   for (const auto& [name, tensor] : tensors) contiguous.emplace_back(name, tensor.contiguous());
@@ -61,10 +67,10 @@ void save_files(const std::string& directory, const FilesToSave& files) {
     const std::string path = directory + "/" + file.name;
     if (!file.copied_from.empty()) {
       atomic_write(path, MappedFile::open(file.copied_from)->text());
-    } else if (file.tensors.empty()) {
+    } else if (const std::vector<TensorToSave> entries = entries_of(file); entries.empty()) {
       atomic_write(path, file.text);
     } else {
-      save_safetensors(path, entries_of(file.tensors), file.metadata);
+      save_safetensors(path, entries, file.metadata);
     }
   }
 }

@@ -29,9 +29,12 @@ void save_tensors(const std::string& path, const NamedTensors& tensors);
 struct FileToSave {
   std::string name, text;
   NamedTensors tensors;
+  std::vector<TensorToSave> produced;           ///< behind them: what is worked out only while it is written
   std::map<std::string, std::string> metadata;  ///< of the tensors' file
   std::string copied_from;                      ///< path of the file whose bytes these are
 };
+/// Everything that a file of tensors holds, in its order; empty for other files.
+[[nodiscard]] std::vector<TensorToSave> entries_of(const FileToSave& file);
 using FilesToSave = std::vector<FileToSave>;
 /// Tensors that lie on a GPU are copied from it; those of the CPU stay the run's own.
 void copy_from_gpu(FilesToSave& files);

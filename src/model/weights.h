@@ -46,15 +46,25 @@ class WeightSource {
   virtual void release(BlockId block) = 0;
 };
 
+/// Where a large gradient is added up.
+struct GradientPlace {
+  at::Tensor tensor;   ///< the parameter's shape, fp32 or the compute dtype
+  bool fresh = false;  ///< nothing was written yet: what it holds is to be overwritten, not added to
+};
+
 class GradientSink {
  public:
   virtual ~GradientSink() = default;
   /// Whether a gradient of this parameter is wanted at all. Nothing is computed for parameters that are not.
   [[nodiscard]] virtual bool wants(const ParameterId& id) const = 0;
   /// One contribution to the gradient of a parameter, same shape as the parameter, fp32 or the compute dtype; the sink
-  /// adds it up in fp32. Called once a micro-batch for each end that gives one (tied weights: twice: as kEmbedTokens
+  /// adds it up. Called once a micro-batch for each end that gives one (tied weights: twice: as kEmbedTokens
   /// from both ends). last_micro_batch: no later micro-batch of this update will contribute.
   virtual void ready(const ParameterId& id, const at::Tensor& contribution, bool last_micro_batch) = 0;
+  /// The same in two calls, for matrices that should not exist twice: whoever borrows the place writes all of it when
+  /// it is fresh, adds to it when it is not, and says so with written().
+  [[nodiscard]] virtual GradientPlace borrow(const ParameterId& id) = 0;
+  virtual void written(const ParameterId& id, bool last_micro_batch) = 0;
 };
 
 }  // namespace lathe

@@ -1,5 +1,6 @@
 #include "ops/cpu_allocator.h"
 
+#include <ATen/ATen.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <fmt/format.h>
@@ -175,13 +176,17 @@ Block small_block(size_t bytes) {
   return {data, 0, 0};
 }
 
-Block new_block(size_t bytes) {
-  const Block block = bytes < kCachedFrom ? small_block(bytes) : cache().take(round_up(bytes, kPage));
-  if (block.data != nullptr) return block;
+[[noreturn]] void refuse(size_t bytes) {
   throw Error(ErrorKind::kMemory,
               fmt::format("no memory for {} of {} ({} held already)", format_bytes(static_cast<int64_t>(bytes)),
                           name(MemoryScope::current()), format_bytes(cpu_ledger().current_total())),
               {}, "a smaller per_device_train_batch_size or max_seq_length, or gradient_checkpointing, takes less");
+}
+
+Block new_block(size_t bytes) {
+  const Block block = bytes < kCachedFrom ? small_block(bytes) : cache().take(round_up(bytes, kPage));
+  if (block.data == nullptr) refuse(bytes);
+  return block;
 }
 
 void free_block(void* data) {
@@ -225,6 +230,27 @@ void install_cpu_allocator() {
     return true;
   }();
   (void)once;
+}
+
+at::Tensor untouched_zeros(at::IntArrayRef sizes, at::ScalarType dtype) {
+  const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
+  if (bytes < kCachedFrom) return at::zeros(sizes, at::dtype(dtype));
+  const size_t capacity = round_up(bytes, kPage);
+  void* pages = reserve(capacity);
+  if (pages == nullptr) refuse(bytes);
+  advise_huge_pages(pages, 0, capacity);
+  const MemoryClass memory_class = MemoryScope::current();
+  cpu_ledger().add(memory_class, static_cast<int64_t>(bytes));
+  const auto release = [capacity, memory_class, bytes](void* data) {
+    munmap(data, capacity);
+    cpu_ledger().add(memory_class, -static_cast<int64_t>(bytes));
+  };
+  return at::from_blob(pages, sizes, release, at::dtype(dtype));
+}
+
+at::Tensor untouched_zeros_like(const at::Tensor& like, at::ScalarType dtype) {
+  if (like.is_cpu()) return untouched_zeros(like.sizes(), dtype);
+  return at::zeros(like.sizes(), like.options().dtype(dtype));
 }
 
 void set_cpu_cache_limit(int64_t bytes) {

@@ -2,10 +2,17 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "ops/check.h"
 #include "ops/profile.h"
 
 namespace lathe::ops {
+namespace {
+
+constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // elements
+
+}  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   LATHE_EXPECT(x, ({kAny, kAny}));
@@ -33,6 +40,34 @@ at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   LATHE_EXPECT(dy, ({x.size(0), kAny}), x.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "dy^T x", dy.size(1), x.size(1));
   return at::mm(dy.t(), x);
+}
+
+void linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& into, bool add) {
+  LATHE_EXPECT(x, ({kAny, kAny}));
+  LATHE_EXPECT(dy, ({x.size(0), kAny}), x.scalar_type());
+  LATHE_EXPECT(into, ({dy.size(1), x.size(1)}));
+  const ProfileScope profiled(ProfileKind::kOp, "dy^T x", dy.size(1), x.size(1));
+  at::Tensor place = into;
+  if (into.scalar_type() == x.scalar_type()) {
+    if (add) {
+      place.addmm_(dy.t(), x);
+    } else {
+      at::mm_out(place, dy.t(), x);
+    }
+    return;
+  }
+  // A product comes out in the type of its factors: some rows at a time, while they are in the cache.
+  const int64_t out = into.size(0), step = std::max<int64_t>(1, kWidenedAtOnce / into.size(1));
+  for (int64_t begin = 0; begin < out; begin += step) {
+    const int64_t rows = std::min(step, out - begin);
+    const at::Tensor product = at::mm(dy.narrow(1, begin, rows).t(), x);
+    at::Tensor part = place.narrow(0, begin, rows);
+    if (add) {
+      part.add_(product);
+    } else {
+      part.copy_(product);
+    }
+  }
 }
 
 at::Tensor linear_bias_gradient(const at::Tensor& dy) {

@@ -14,6 +14,8 @@ void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::T
 
 /// dyᵀ x, [O,I] in their type.
 [[nodiscard]] at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x);
+/// The same written into, or added to, a place of their type or of fp32; no second [O,I] comes to be.
+void linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& into, bool add);
 
 /// Sum over tokens, [O] fp32.
 [[nodiscard]] at::Tensor linear_bias_gradient(const at::Tensor& dy);

@@ -5,14 +5,25 @@
 
 #include <algorithm>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
+#include "kernels/split_master.h"
 #include "kernels/sum_of_squares.h"
 #include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
 
 namespace lathe::ops {
+namespace {
+
+kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
+  LATHE_ASSERT(master.weight.scalar_type() == at::kBFloat16 && master.rest.scalar_type() == at::kShort &&
+               master.rest.is_contiguous() && master.rest.numel() == master.weight.numel());
+  return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
+}
+
+}  // namespace
 
 double sum_of_squares(const at::Tensor& x) {
   LATHE_ASSERT(x.is_contiguous());
@@ -33,21 +44,71 @@ double sum_of_squares(const at::Tensor& x) {
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-void adamw(const at::Tensor& parameter, const at::Tensor& gradient, const at::Tensor& exp_avg,
-           const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step) {
-  for (const at::Tensor* tensor : {&parameter, &gradient, &exp_avg, &exp_avg_sq}) {
-    LATHE_ASSERT(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat &&
-                 tensor->numel() == parameter.numel());
+void assign_master(const MasterWeight& master, const at::Tensor& values) {
+  LATHE_ASSERT(values.sizes() == master.weight.sizes() && master.weight.is_contiguous());
+  at::Tensor weight = master.weight, rest = master.rest;
+  if (!rest.defined()) {
+    weight.copy_(values);
+  } else if (rest.scalar_type() == at::kFloat) {
+    rest.copy_(values);
+    weight.copy_(rest);
+  } else if (values.scalar_type() == at::kBFloat16) {
+    weight.copy_(values);
+    rest.zero_();
+  } else {
+    const at::Tensor flat = values.reshape({-1});
+    at::parallel_for(0, flat.numel(), kElementsATask, [&](int64_t first, int64_t last) {
+      for (int64_t begin = first; begin < last; begin += kElementsATask) {
+        const int64_t count = std::min(kElementsATask, last - begin);
+        const at::Tensor piece = flat.narrow(0, begin, count).to(at::kFloat);
+        kernels::split_master(elements<float>(piece), halves(master, begin), count);
+      }
+    });
   }
+}
+
+at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count) {
+  if (!master.rest.defined()) return master.weight.view({-1}).narrow(0, begin, count);
+  if (master.rest.scalar_type() == at::kFloat) return master.rest.view({-1}).narrow(0, begin, count);
+  at::Tensor values = at::empty({count}, at::dtype(at::kFloat));
+  const kernels::SplitMaster from = halves(master, begin);
+  at::parallel_for(0, count, kElementsATask, [&](int64_t first, int64_t last) {
+    kernels::join_master(from.rounded + first, from.rest + first, mutable_elements<float>(values) + first,
+                         last - first);
+  });
+  return values;
+}
+
+void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,
+           const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step) {
+  const int64_t count = master.weight.numel();
+  for (const at::Tensor* tensor : {&exp_avg, &exp_avg_sq}) {
+    LATHE_ASSERT(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->numel() == count);
+  }
+  LATHE_ASSERT(master.weight.is_contiguous() && gradient.is_contiguous() && gradient.numel() == count);
   const ProfileScope profiled(ProfileKind::kOp, "adamw");
-  if (parameter.is_cuda()) {
-    cuda::adamw(cuda::queue_of(parameter), parameter, gradient, exp_avg, exp_avg_sq, step);
+  if (master.weight.is_cuda()) {
+    const at::Tensor& values = master.rest.defined() ? master.rest : master.weight;
+    LATHE_ASSERT(values.scalar_type() == at::kFloat && gradient.scalar_type() == at::kFloat);
+    cuda::adamw(cuda::queue_of(values), values, gradient, exp_avg, exp_avg_sq, step);
+    if (master.rest.defined()) at::Tensor(master.weight).copy_(master.rest);
     return;
   }
-  at::parallel_for(0, parameter.numel(), kElementsATask, [&](int64_t begin, int64_t end) {
-    kernels::adamw(mutable_elements<float>(parameter) + begin, elements<float>(gradient) + begin,
-                   mutable_elements<float>(exp_avg) + begin, mutable_elements<float>(exp_avg_sq) + begin, end - begin,
-                   step);
+  with_elements(gradient, [&](auto element) {
+    using T = decltype(element);
+    at::parallel_for(0, count, kElementsATask, [&](int64_t begin, int64_t end) {
+      float* m = mutable_elements<float>(exp_avg) + begin;
+      float* v = mutable_elements<float>(exp_avg_sq) + begin;
+      const T* g = elements<T>(gradient) + begin;
+      if (master.rest.defined()) {
+        kernels::adamw(halves(master, begin), g, m, v, end - begin, step);
+      } else if constexpr (std::is_same_v<T, float>) {
+        LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
+        kernels::adamw(mutable_elements<float>(master.weight) + begin, g, m, v, end - begin, step);
+      } else {
+        LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+      }
+    });
   });
 }
 

@@ -10,9 +10,21 @@ namespace lathe::ops {
 /// Sum of squares in double. @param x fp32|bf16, contiguous
 [[nodiscard]] double sum_of_squares(const at::Tensor& x);
 
-/// One update (kernels/adamw.h). All fp32, contiguous and of one shape.
-/// @param parameter, exp_avg, exp_avg_sq updated in place
-void adamw(const at::Tensor& parameter, const at::Tensor& gradient, const at::Tensor& exp_avg,
+/// Weights that train. Those computed with in fp32 are their own master; those in bf16 have the rest of an fp32 master
+/// beside them (kernels/split_master.h); on a GPU, where no kernel knows halves, the whole master. Contiguous.
+struct MasterWeight {
+  at::Tensor weight;  ///< what the model reads: fp32, or bf16
+  at::Tensor rest;    ///< same shape: int16; fp32 on a GPU; undefined with fp32 weights
+};
+
+/// Sets all of it. @param values fp32|bf16|fp16, same shape
+void assign_master(const MasterWeight& master, const at::Tensor& values);
+/// Elements [begin, begin + count) of the flattened master, fp32; a view where it is fp32 itself.
+[[nodiscard]] at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count);
+
+/// One update (kernels/adamw.h); a bf16 weight comes out rounded from its new master. All contiguous and of one shape.
+/// @param gradient fp32; with bf16 weights of a CPU bf16 too  @param exp_avg, exp_avg_sq fp32, updated in place
+void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,
            const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step);
 
 }  // namespace lathe::ops

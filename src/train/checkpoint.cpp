@@ -5,7 +5,6 @@
 #include <lathe/error.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <unordered_map>
 
@@ -14,6 +13,8 @@
 #include "base/safetensors.h"
 #include "base/sha256.h"
 #include "model/tensor_file.h"
+#include "ops/dtype.h"
+#include "ops/elements.h"
 #include "train/checkpoint_folder.h"
 #include "train/output_folder.h"
 
@@ -25,18 +26,34 @@ namespace fs = std::filesystem;
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
 
-bool has_own_master(const TrainableParameter& parameter) {
-  return !parameter.compute.is_same(parameter.master);
+/// Everything that the store and the optimizer keep of one parameter.
+std::vector<StateTensor> state_of(ParameterStore& store, Optimizer& optimizer, size_t parameter) {
+  std::vector<StateTensor> state = optimizer.state(parameter);
+  for (StateTensor& one : store.state(parameter)) state.push_back(std::move(one));
+  return state;
 }
 
-FileToSave optimizer_file(const ModelSaver& saver, const std::vector<TrainableParameter>& parameters,
-                          const AdamW& optimizer) {
+/// What lies on a GPU is copied from it now (copy_from_gpu), everything else is read when its turn has come.
+TensorToSave to_save(const std::string& parameter, StateTensor state) {
+  if (state.tensor.defined() && !state.tensor.is_cpu()) state = plain_state(state.suffix, state.tensor.cpu());
+  TensorToSave tensor{.name = parameter + state.suffix, .dtype = ops::to_dtype(state.dtype), .shape = state.sizes};
+  tensor.produce = [state = std::move(state)](const ByteWriter& write) {
+    // What is worked out is one task's work at a time: the thread that writes then has none of its own.
+    const int64_t count = c10::multiply_integers(state.sizes);
+    const int64_t step = state.tensor.defined() ? count : ops::kElementsATask;
+    for (int64_t begin = 0; begin < count; begin += step) {
+      const at::Tensor piece = state.read(begin, std::min(step, count - begin));
+      write({static_cast<const std::byte*>(piece.const_data_ptr()), piece.nbytes()});
+    }
+  };
+  return tensor;
+}
+
+FileToSave optimizer_file(const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   FileToSave file{.name = kOptimizer, .metadata = {{"step", std::to_string(optimizer.num_steps())}}};
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = saver.file_name(parameters[i].id);
-    file.tensors.emplace_back(name + ".exp_avg", optimizer.moments()[i].exp_avg);
-    file.tensors.emplace_back(name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq);
-    if (has_own_master(parameters[i])) file.tensors.emplace_back(name + ".master", parameters[i].master);
+  for (size_t i = 0; i < store.parameters().size(); ++i) {
+    const std::string name = saver.file_name(store.parameters()[i].id);
+    for (StateTensor& state : state_of(store, optimizer, i)) file.produced.push_back(to_save(name, std::move(state)));
   }
   return file;
 }
@@ -50,7 +67,8 @@ std::vector<size_t> last_reads(const FilesToSave& files, const ModelSaver& saver
   std::vector<size_t> last(parameters.size(), 0);
   size_t count = 0;
   for (const FileToSave& file : files) {
-    for (const auto& [name, tensor] : file.tensors) {
+    for (const TensorToSave& tensor : entries_of(file)) {
+      const std::string& name = tensor.name;
       ++count;
       const auto whole = owners.find(name);
       const auto owner = whole != owners.end() ? whole : owners.find(name.substr(0, name.rfind('.')));
@@ -64,27 +82,23 @@ std::vector<size_t> last_reads(const FilesToSave& files, const ModelSaver& saver
   return last;
 }
 
-void copy_in(const SafetensorsFile& file, const std::string& path, const std::string& name, at::Tensor& into) {
+void copy_in(const SafetensorsFile& file, const std::string& path, const std::string& parameter,
+             const StateTensor& state) {
+  const std::string name = parameter + state.suffix;
   const auto found = file.tensors().find(name);
-  if (found == file.tensors().end() || found->second.bytes.size() != into.nbytes()) {
+  if (found == file.tensors().end() || found->second.shape != state.sizes ||
+      found->second.dtype != ops::to_dtype(state.dtype)) {
     throw Error(ErrorKind::kData, fmt::format("'{}' is missing or has another shape than this run's", name),
                 {.file = path}, "resume with the settings the checkpoint was made with");
   }
-  if (into.is_cpu()) {
-    std::memcpy(into.data_ptr(), found->second.bytes.data(), into.nbytes());
-  } else {
-    into.copy_(map_tensor(file, found->second));
-  }
+  state.write(map_tensor(file, found->second));
 }
 
-void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, AdamW& optimizer) {
+void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  std::vector<TrainableParameter>& parameters = store.parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::string name = saver.file_name(parameters[i].id);
-    copy_in(file, path, name + ".exp_avg", optimizer.moments()[i].exp_avg);
-    copy_in(file, path, name + ".exp_avg_sq", optimizer.moments()[i].exp_avg_sq);
-    if (has_own_master(parameters[i])) copy_in(file, path, name + ".master", parameters[i].master);
+  for (size_t i = 0; i < store.parameters().size(); ++i) {
+    const std::string name = saver.file_name(store.parameters()[i].id);
+    for (const StateTensor& state : state_of(store, optimizer, i)) copy_in(file, path, name, state);
   }
   const auto step = file.metadata().find("step");
   if (step == file.metadata().end()) throw Error(ErrorKind::kData, "it has no step count", {.file = path});
@@ -133,11 +147,11 @@ std::string fingerprint_weights(const std::string& model_directory) {
   return hash.hex();
 }
 
-PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver& saver, const ParameterStore& store,
+PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
                                      const CheckpointContents& contents, const Fingerprints& fingerprints) {
   PendingCheckpoint pending{.folder = folder, .files = saver.files(store), .fingerprints = fingerprints};
   if (contents.optimizer != nullptr) {
-    pending.files.push_back(optimizer_file(saver, store.parameters(), *contents.optimizer));
+    pending.files.push_back(optimizer_file(saver, store, *contents.optimizer));
   }
   copy_from_gpu(pending.files);
   pending.last_reads = last_reads(pending.files, saver, store.parameters());
@@ -201,7 +215,7 @@ void check_fingerprints(const std::string& folder, const Fingerprints& fingerpri
 }
 
 RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
-                                   AdamW& optimizer) {
+                                   Optimizer& optimizer) {
   store.load_trained(saver.load(folder));
   load_optimizer(folder + "/" + kOptimizer, saver, store, optimizer);
   const Json manifest = read_manifest(folder);

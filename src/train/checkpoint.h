@@ -27,10 +27,10 @@ struct Fingerprints {
 struct CheckpointContents {
   const TrainerState& state;
   const RunTotals& totals;
-  Json callbacks;                    ///< what callbacks want back
-  std::vector<std::string> logs;     ///< paths of logs that have to last as far as the checkpoint tells of them
-  std::string training_args;         ///< JSON text
-  const AdamW* optimizer = nullptr;  ///< null: save_only_model
+  Json callbacks;                  ///< what callbacks want back
+  std::vector<std::string> logs;   ///< paths of logs that have to last as far as the checkpoint tells of them
+  std::string training_args;       ///< JSON text
+  Optimizer* optimizer = nullptr;  ///< null: save_only_model
 };
 
 /// A checkpoint of an instant, before it is written. Its tensors are the run's own: a parameter i must not change
@@ -44,7 +44,7 @@ struct PendingCheckpoint {
   std::vector<size_t> last_reads;
 };
 [[nodiscard]] PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver& saver,
-                                                   const ParameterStore& store, const CheckpointContents& contents,
+                                                   ParameterStore& store, const CheckpointContents& contents,
                                                    const Fingerprints& fingerprints);
 
 /// folder becomes whole, or stays what it was. May run on any thread. @throws Error(kIo)
@@ -72,6 +72,6 @@ struct RestoredCheckpoint {
 };
 /// Puts weights and moments back. @throws Error(kData)
 RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,
-                                   AdamW& optimizer);
+                                   Optimizer& optimizer);
 
 }  // namespace lathe

@@ -55,11 +55,11 @@ class HashedFile {
 
 void write_contents(HashedFile& out, const FileToSave& file, const SaveProgress& progress) {
   if (!file.copied_from.empty()) return out.write(MappedFile::open(file.copied_from)->bytes());
-  if (file.tensors.empty()) return out.write(file.text);
-  const std::vector<TensorToSave> tensors = entries_of(file.tensors);
+  const std::vector<TensorToSave> tensors = entries_of(file);
+  if (tensors.empty()) return out.write(file.text);
   out.write(safetensors_head(tensors, file.metadata));
   for (const TensorToSave& tensor : tensors) {
-    out.write(tensor.bytes);
+    write_tensor(tensor, [&](std::span<const std::byte> piece) { out.write(piece); });
     if (progress.tensor_written) progress.tensor_written();
   }
 }

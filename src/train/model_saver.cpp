@@ -54,7 +54,7 @@ void ModelSaver::add_tokenizer(FilesToSave& files) const {
 
 TensorMap ModelSaver::load(const std::string& directory) const {
   if (lora_) return load_adapter(directory, shape_).weights;
-  return load_model_weights(directory, shape_, at::kFloat);
+  return load_model_weights(directory, shape_, std::nullopt);
 }
 
 std::string ModelSaver::file_name(const ParameterId& id) const {

@@ -13,6 +13,7 @@
 #include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "engine/make_optimizer.h"
 #include "ops/device.h"
 #include "ops/profile.h"
 #include "train/clock.h"
@@ -36,7 +37,7 @@ Trainer::Trainer(const TrainingArguments& args, TrainerParts parts)
       state_(initial_state(args, length_)),
       schedule_(make_schedule(args, length_.max_steps)),
       scaler_(make_loss_scaler(args)),
-      optimizer_(parts_.store.parameters(), {args.adam_beta1, args.adam_beta2, args.adam_epsilon, args.weight_decay}) {
+      optimizer_(make_optimizer(args, parts_.store.parameters())) {
   const ModelShape& shape = parts_.model.shape();
   length_.parameters_without_embeddings = parts_.store.num_total() - shape.vocab_size * shape.hidden_size;
   if (args.lr_scheduler_type == "reduce_lr_on_plateau") {
@@ -99,7 +100,7 @@ Trainer::StepResult Trainer::training_step() {
   const double scale = num_targets > 0 ? 1.0 / static_cast<double>(num_targets) : 0.0;
   const double loss_scale = scaler_->scale();
 
-  parts_.store.zero_gradients();
+  parts_.store.forget_gradients();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     const MemoryScope scope(MemoryClass::kActivations);
     const bool last = i + 1 == micro_batches.size();
@@ -110,6 +111,7 @@ Trainer::StepResult Trainer::training_step() {
                                               last, dropout);
     parts_.model.backward(micro_batches[i], parts_.store, parts_.store, *saved, last, dropout);
   }
+  parts_.store.complete_gradients();
   accelerator_.wait_for_gradients();
   const ops::ProfileScope profiled(ops::ProfileKind::kPhase, "optimizer");
 
@@ -121,9 +123,8 @@ Trainer::StepResult Trainer::training_step() {
     return step;
   }
   check_not_zero(step);
-  optimizer_.step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm) / loss_scale,
-                  [this](size_t parameter) { writer_.wait_for_parameter(parameter); });
-  parts_.store.publish();
+  optimizer_->step(step.learning_rate, clip_coefficient(step.grad_norm, args_.max_grad_norm) / loss_scale,
+                   [this](size_t parameter) { writer_.wait_for_parameter(parameter); });
   scaler_->update(false);
   skipped_in_a_row_ = 0;
   return step;
@@ -271,7 +272,7 @@ PendingCheckpoint Trainer::collect(const std::string& folder) {
                              .callbacks = std::move(kept),
                              .logs = std::move(logs),
                              .training_args = to_json_text(args_),
-                             .optimizer = args_.save_only_model ? nullptr : &optimizer_},
+                             .optimizer = args_.save_only_model ? nullptr : optimizer_.get()},
                             parts_.fingerprints);
 }
 
@@ -295,7 +296,7 @@ void Trainer::note_failed_save(const std::string& folder, const std::string& err
 }
 
 void Trainer::resume() {
-  RestoredCheckpoint restored = read_checkpoint(parts_.resume_folder, parts_.saver, parts_.store, optimizer_);
+  RestoredCheckpoint restored = read_checkpoint(parts_.resume_folder, parts_.saver, parts_.store, *optimizer_);
   const TrainerState fresh = state_;
   state_ = std::move(restored.state);
   state_.max_steps = fresh.max_steps;

@@ -131,7 +131,7 @@ class Trainer {
   LearningRateSchedule schedule_;
   std::optional<PlateauSchedule> plateau_;  ///< in its place, where the rate follows the evaluations
   std::unique_ptr<LossScaler> scaler_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::vector<std::unique_ptr<TrainerCallback>> callbacks_;
   Json metrics_, eval_metrics_, callback_state_;
   StepResult last_;

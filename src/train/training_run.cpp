@@ -102,10 +102,12 @@ std::optional<ops::QuantizationSettings> quantization(const TrainingArguments& a
 }
 
 /// What the run reads: quantised where the settings say so, else with nothing in `quantized`.
+/// @param adapted nothing of it trains: all of it in `dtype`. Else its fp32 masters are taken from what the files hold.
 QuantizedModel load_base(const TrainingArguments& args, const std::string& directory, const ModelShape& shape,
-                         at::ScalarType dtype, const std::optional<ops::QuantizationSettings>& settings) {
+                         at::ScalarType dtype, bool adapted, const std::optional<ops::QuantizationSettings>& settings) {
   if (settings && !args.init_from_scratch) return load_quantized_model(directory, shape, dtype, *settings);
-  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, dtype)
+  if (!adapted && !args.init_from_scratch) return {load_model_weights(directory, shape, std::nullopt), {}};
+  TensorMap weights = args.init_from_scratch ? init_model_weights(shape, args.seed, adapted ? dtype : at::kFloat)
                                              : load_model_weights(directory, shape, dtype);
   if (settings) return quantize_model(std::move(weights), *settings);
   return {std::move(weights), {}};
@@ -123,6 +125,10 @@ void report_quantized(const QuantizedMap& weights) {
 void move_weights(TensorMap& weights, at::Device device) {
   if (device.is_cpu()) return;
   for (auto& [id, tensor] : weights) tensor = tensor.to(device);
+}
+
+GradientStorage gradient_storage(const TrainingArguments& args) {
+  return args.gradient_accumulation_steps == 1 ? GradientStorage::kComputeType : GradientStorage::kFloat;
 }
 
 std::vector<ParameterId> names_of(const TensorMap& weights) {
@@ -144,7 +150,7 @@ void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, do
   for (const TrainableParameter& parameter : store.parameters()) {
     if (parameter.id.part != Part::kLoraB) continue;
     ++all;
-    if (parameter.master.any().item<bool>()) continue;
+    if (parameter.master.weight.any().item<bool>()) continue;
     if (still_zero++ == 0) first = module_name(parameter.id);
   }
   if (still_zero == 0 || trainer.state().global_step == 0) return;
@@ -257,9 +263,7 @@ void TrainingRun::Impl::load_model() {
   std::optional<Adapter> adapter = first_adapter.get();
   adapter_only = adapter.has_value();
   check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
-  // A whole model that trains in bf16 keeps fp32 masters: they are taken from what the file holds, not from bf16.
-  const at::ScalarType loaded = adapter ? dtype : at::kFloat;
-  QuantizedModel base = load_base(args, model_directory, shape, loaded, quantization(args, dtype));
+  QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));
   TensorMap& weights = base.dense;
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype, .lora = {}, .device = device};
@@ -279,7 +283,7 @@ void TrainingRun::Impl::load_model() {
     weights.merge(adapter->weights);
   }
   move_weights(weights, device);
-  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype);
+  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype, gradient_storage(args));
   report_quantized(base.quantized);
   store->add_quantized(std::move(base.quantized));
   if (args.decay_all_parameters) {

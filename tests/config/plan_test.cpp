@@ -69,7 +69,7 @@ TEST(Plan, FullTrainingKeepsMasters) {
   args.use_lora = false;
   const MemoryPlan plan = plan_of(args, {512, 256, 200});
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), int64_t{2} * 494'032'768);
-  EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{4} * 494'032'768);
+  EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), int64_t{8} * 494'032'768);
 }
 

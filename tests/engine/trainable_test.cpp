@@ -44,8 +44,11 @@ TEST(ParameterStore, TiedHeadIsTheEmbeddingAndSumsBothEnds) {
   store.ready(kEmbedding, at::ones({8, 4}), false);
   store.ready(kHead, at::ones({8, 4}) * 2, true);
   EXPECT_EQ(store.parameters()[0].gradient.sum().item<float>(), 96.0F);
-  store.zero_gradients();
+  store.forget_gradients();
+  EXPECT_TRUE(store.borrow(kEmbedding).fresh);
+  store.complete_gradients();
   EXPECT_EQ(store.parameters()[0].gradient.sum().item<float>(), 0.0F);
+  EXPECT_FALSE(store.borrow(kEmbedding).fresh);
 }
 
 TEST(ParameterStore, DecayStopsAtBiasesAndNorms) {
@@ -60,12 +63,29 @@ TEST(ParameterStore, NarrowComputeKeepsUnroundedMasters) {
   const at::Tensor given = map[kQuery].clone();
   ParameterStore store(tiny(true), std::move(map), {kQuery, kQueryA}, at::kBFloat16);
   const TrainableParameter& query = store.parameters()[0];
-  EXPECT_TRUE(at::equal(query.master, given));
-  EXPECT_EQ(query.compute.scalar_type(), at::kBFloat16);
-  EXPECT_TRUE(store.parameters()[1].compute.is_same(store.parameters()[1].master));
-  store.parameters()[0].master.add_(1.0);
-  store.publish();
+  EXPECT_TRUE(at::equal(query.master.weight, given.to(at::kBFloat16)));
+  const std::vector<StateTensor> state = store.state(0);
+  ASSERT_EQ(state.size(), 1u);
+  EXPECT_EQ(state[0].suffix, ".master");
+  EXPECT_TRUE(at::allclose(state[0].read(0, 16).view({4, 4}), given, 1e-7, 0));
+  EXPECT_TRUE(store.state(1).empty());
+  EXPECT_EQ(store.parameters()[1].master.weight.scalar_type(), at::kFloat);
+  state[0].write(given + 1.0);
   EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kBFloat16)));
+}
+
+TEST(ParameterStore, GradientsOfOneMicroBatchStayAsTheProductLeavesThem) {
+  const auto types = [](GradientStorage storage, at::ScalarType compute) {
+    const ParameterStore store(tiny(true), weights(at::kFloat), {kQuery, kQueryBias, kNorm, kQueryA}, compute, storage);
+    std::vector<at::ScalarType> all;
+    for (const TrainableParameter& parameter : store.parameters()) all.push_back(parameter.gradient.scalar_type());
+    return all;
+  };
+  using Types = std::vector<at::ScalarType>;
+  EXPECT_EQ(types(GradientStorage::kComputeType, at::kBFloat16),
+            (Types{at::kBFloat16, at::kFloat, at::kFloat, at::kFloat}));
+  EXPECT_EQ(types(GradientStorage::kComputeType, at::kFloat), (Types(4, at::kFloat)));
+  EXPECT_EQ(types(GradientStorage::kFloat, at::kBFloat16), (Types(4, at::kFloat)));
 }
 
 TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
@@ -73,7 +93,7 @@ TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
   const at::Tensor given = map[kQuery];
   const at::Tensor before = given.clone();
   ParameterStore store(tiny(true), std::move(map), {kQuery});
-  store.parameters()[0].master.zero_();
+  store.parameters()[0].master.weight.zero_();
   EXPECT_TRUE(at::equal(given, before));
   EXPECT_EQ(store.num_trainable(), 16);
   EXPECT_EQ(store.num_total(), 32 + 4 + 16 + 4 + 8);

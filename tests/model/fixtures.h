@@ -46,6 +46,16 @@ class MapStore final : public WeightSource, public GradientSink {
     at::Tensor& sum = gradients[id];
     sum = sum.defined() ? sum + contribution.to(at::kFloat) : contribution.to(at::kFloat).clone();
   }
+  GradientPlace borrow(const ParameterId& id) override {
+    at::Tensor& sum = gradients[id];
+    const bool fresh = !sum.defined();
+    if (fresh) sum = at::full_like(blocks_.at(id.block).get(id.site, id.part), NAN, at::dtype(at::kFloat));
+    return {sum, fresh};
+  }
+  void written(const ParameterId& id, bool) override {
+    EXPECT_TRUE(wants(id)) << hf_name(id);
+    ++contributions[id];
+  }
   int held() const { return held_; }
 
   TensorMap gradients;

@@ -73,6 +73,22 @@ TEST_F(CpuAllocatorTest, ABlockMayBeFreedOnAnotherThread) {
   EXPECT_EQ(cpu_ledger().current_total(), before);
 }
 
+TEST_F(CpuAllocatorTest, UntouchedZerosAreCountedButTakeNothingYet) {
+  constexpr int64_t kBytes = int64_t{64} << 20;
+  const int64_t before = cpu_ledger().current(MemoryClass::kOptimizer), resident = process_memory().rss_bytes;
+  {
+    const MemoryScope scope(MemoryClass::kOptimizer);
+    at::Tensor zeros = untouched_zeros({16, kBytes / 64}, at::kFloat);
+    EXPECT_EQ(cpu_ledger().current(MemoryClass::kOptimizer) - before, kBytes);
+    EXPECT_LE(process_memory().rss_bytes - resident, kBytes / 8);
+    EXPECT_EQ(zeros.abs().sum().item<float>(), 0);
+    zeros.fill_(1);
+    EXPECT_GE(process_memory().rss_bytes - resident, kBytes / 2);
+  }
+  EXPECT_EQ(cpu_ledger().current(MemoryClass::kOptimizer), before);
+  EXPECT_EQ(untouched_zeros({3}, at::kShort).sum().item<int64_t>(), 0);
+}
+
 TEST_F(CpuAllocatorTest, EmptyTensorsAndClonesWork) {
   const at::Tensor none = at::empty({0, 3}, at::kFloat);
   EXPECT_EQ(none.numel(), 0);

@@ -101,7 +101,7 @@ TEST(CudaAdamW, UpdatesAsTheCpuDoes) {
   const at::Tensor expected_p = p.clone(), expected_m = m.clone(), expected_v = v.clone();
   const kernels::AdamWStep step = kernels::adamw_step(1e-2, 0.9, 0.999, 1e-8, 0.1, 7, 0.3);
   cuda::adamw(host_queue(), p, g, m, v, step);
-  adamw(expected_p, g, expected_m, expected_v, step);
+  adamw({expected_p, {}}, g, expected_m, expected_v, step);
   EXPECT_TRUE(at::allclose(p, expected_p, 1e-6, 1e-6));
   EXPECT_TRUE(at::allclose(m, expected_m, 1e-6, 1e-6));
   EXPECT_TRUE(at::allclose(v, expected_v, 1e-6, 1e-6));

@@ -36,5 +36,23 @@ TEST(LinearTest, EqualsAutogradOfTheSameProducts) {
   EXPECT_LE(relative(linear_weight_gradient(dy, a_x), theirs[4]), 1e-6);
 }
 
+TEST(LinearTest, WeightGradientsAreWrittenOrAddedInPlace) {
+  // The second is wide enough to be widened in several pieces.
+  for (const auto& [out, in] : {std::pair<int64_t, int64_t>{7, 12}, {2100, 1300}}) {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+      const at::Tensor x = draw({9, in}, 1).to(type), dy = draw({9, out}, 2).to(type);
+      const at::Tensor product = at::mm(dy.to(at::kDouble).t(), x.to(at::kDouble));
+      for (const at::ScalarType kept : {at::kFloat, type}) {
+        const at::Tensor before = draw({out, in}, 3).to(kept), into = before.clone();
+        const double bound = type == at::kBFloat16 ? 4e-3 : 1e-6;
+        linear_weight_gradient(dy, x, into, true);
+        EXPECT_LE(relative(into, before.to(at::kDouble) + product), bound);
+        linear_weight_gradient(dy, x, into, false);
+        EXPECT_LE(relative(into, product), bound);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lathe::ops

@@ -31,12 +31,43 @@ TEST(AdamWUpdate, FollowsItsFormulaOverSeveralPieces) {
   const at::Tensor g = gradient.to(at::kDouble) * 0.5;
   const at::Tensor m1 = m.to(at::kDouble) * 0.9 + g * 0.1, v1 = v.to(at::kDouble) * 0.99 + g * g * 0.01;
   const double c1 = 1 - std::pow(0.9, 7), c2 = 1 - std::pow(0.99, 7);
-  const at::Tensor expected =
-      start.to(at::kDouble) * (1 - 1e-2 * 0.1) - 1e-2 * (m1 / c1) / ((v1 / c2).sqrt() + 1e-8);
-  adamw(parameter, gradient, m, v, kernels::adamw_step(1e-2, 0.9, 0.99, 1e-8, 0.1, 7, 0.5));
+  const at::Tensor expected = start.to(at::kDouble) * (1 - 1e-2 * 0.1) - 1e-2 * (m1 / c1) / ((v1 / c2).sqrt() + 1e-8);
+  adamw({parameter, {}}, gradient, m, v, kernels::adamw_step(1e-2, 0.9, 0.99, 1e-8, 0.1, 7, 0.5));
   EXPECT_LE(testing::relative(parameter, expected), 1e-6);
   EXPECT_LE(testing::relative(m, m1), 1e-6);
   EXPECT_LE(testing::relative(v, v1), 1e-6);
+}
+
+// What two halves cannot hold exactly is off by one fp32 ulp (kernels/split_master_test.cpp).
+TEST(MasterWeightTest, HoldsFp32BesideTheRoundedWeight) {
+  for (const at::ScalarType given : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    const at::Tensor values = draw({3, 20'001}, 6).to(given);
+    const MasterWeight master{at::empty(values.sizes(), at::dtype(at::kBFloat16)),
+                              at::empty(values.sizes(), at::dtype(at::kShort))};
+    assign_master(master, values);
+    EXPECT_TRUE(at::equal(master.weight, values.to(at::kBFloat16)));
+    const at::Tensor read = read_master(master, 17, 50'000), expected = values.view({-1}).narrow(0, 17, 50'000);
+    // One fp16 in 32 lies halfway between two bf16 of which the lower is even; of fp32 hardly any.
+    EXPECT_LE((read - expected.to(at::kFloat)).abs().max().item<double>(), given == at::kBFloat16 ? 0 : 3e-7);
+    const int64_t equal = (read == expected.to(at::kFloat)).sum().item<int64_t>();
+    EXPECT_GE(equal, given == at::kHalf ? 45'000 : 49'990);
+  }
+}
+
+TEST(AdamWUpdate, SplitWeightsTakeThePathOfPlainOnes) {
+  const at::Tensor plain = draw({2, 30'011}, 7).to(at::kBFloat16).to(at::kFloat);
+  const MasterWeight master{plain.to(at::kBFloat16), at::zeros(plain.sizes(), at::dtype(at::kShort))};
+  const at::Tensor m = at::zeros_like(plain), v = at::zeros_like(plain), m2 = m.clone(), v2 = v.clone();
+  for (int64_t t = 1; t <= 3; ++t) {
+    const at::Tensor gradient = draw(plain.sizes(), 10 + static_cast<uint64_t>(t)).to(at::kBFloat16);
+    const kernels::AdamWStep step = kernels::adamw_step(1e-3, 0.9, 0.99, 1e-8, 0.1, t, 0.5);
+    adamw({plain, {}}, gradient.to(at::kFloat), m, v, step);
+    adamw(master, gradient, m2, v2, step);
+  }
+  EXPECT_TRUE(at::equal(m, m2));
+  EXPECT_TRUE(at::equal(v, v2));
+  EXPECT_GE((read_master(master, 0, plain.numel()) == plain.view({-1})).sum().item<int64_t>(), plain.numel() - 20);
+  EXPECT_TRUE(at::equal(master.weight, read_master(master, 0, plain.numel()).view(plain.sizes()).to(at::kBFloat16)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "train/checkpoint_folder.h"
 
+#include <ATen/ATen.h>
 #include <lathe/error.h>
 
 #include <algorithm>
@@ -56,6 +57,24 @@ void expect_named(const std::string& folder, const fs::path& file) {
 }
 
 using CheckpointFolderTest = SmallCheckpoints;
+
+TEST_F(CheckpointFolderTest, AnEntryMayBeWorkedOutInPieces) {
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(values));
+  FileToSave file{.name = "optimizer.safetensors"};
+  file.tensors.emplace_back("whole", at::full({3}, 7, at::kFloat));
+  file.produced.push_back({.name = "made", .dtype = DType::kF32, .shape = {2, 3}, .produce = [&](const auto& write) {
+                             write(bytes.first(8));
+                             write(bytes.subspan(8));
+                           }});
+  int told = 0;
+  write_checkpoint_folder(folder(4), {file}, Json::object(), {.tensor_written = [&] { ++told; }});
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(find_damage(folder(4)), std::nullopt);
+  const SafetensorsFile read = SafetensorsFile::open(folder(4) + "/optimizer.safetensors");
+  EXPECT_TRUE(std::ranges::equal(read.tensors().at("made").bytes, bytes));
+  EXPECT_EQ(read.tensors().at("whole").shape, std::vector<int64_t>{3});
+}
 
 TEST_F(CheckpointFolderTest, EveryFlippedByteAndEveryCutIsNoticedAndNamed) {
   save(4, 1);

@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "model/tensor_file.h"
 #include "train/output_folder.h"
 #include "train/training_fixture.h"
 
@@ -36,6 +37,29 @@ TEST_F(CheckpointTest, GoesOnFromACheckpointAsIfNeverKilled) {
   int64_t count = 0;
   for (std::string line; std::getline(lines, line); ++count) (void)parse_json(line, "trainer_log.jsonl");
   EXPECT_EQ(count, 11);  // ten steps and the end, none twice
+}
+
+TEST_F(CheckpointTest, FullTrainingInBf16GoesOnToTheBit) {
+  const std::vector<std::string> words = {"use_lora=false", "bf16=true", "gradient_accumulation_steps=1",
+                                          "learning_rate=0.001"};
+  run(words);
+  std::filesystem::rename(out(), root_ + "/undisturbed");
+  run(words);
+  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+  std::filesystem::remove(out("train_results.json"));
+  std::vector<std::string> again = words;
+  again.push_back("resume_from_checkpoint=true");
+  run(again);
+  for (const char* name : {"model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/model.safetensors",
+                           "checkpoint-10/optimizer.safetensors"}) {
+    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+  }
+  // Masters are saved in fp32 under the parameter's name, and they are more than the model's own file has.
+  const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
+  const TensorEntry& master = state.tensors().at("model.layers.0.mlp.up_proj.weight.master");
+  EXPECT_EQ(master.dtype, DType::kF32);
+  const at::Tensor values = map_tensor(state, master);
+  EXPECT_FALSE(at::equal(values, values.to(at::kBFloat16).to(at::kFloat)));
 }
 
 TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {

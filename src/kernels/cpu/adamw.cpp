@@ -9,29 +9,44 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/vector-inl.h"
+#include "kernels/cpu/adamw-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lathe::kernels::HWY_NAMESPACE {
 
 void adamw_range(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
                  const AdamWStep& step) {
-  const D d;
-  const V decay = hn::Set(d, step.decay), scale = hn::Set(d, step.gradient_scale);
-  const V weight1 = hn::Set(d, step.one_minus_beta1), beta2 = hn::Set(d, step.beta2);
-  const V weight2 = hn::Set(d, step.one_minus_beta2), root2 = hn::Set(d, step.root_correction2);
-  const V epsilon = hn::Set(d, step.epsilon), step_size = hn::Set(d, step.step_size);
+  const Update update(step);
   for_each_vector(count, [&](int64_t i, auto part) HWY_ATTR {
-    const V g = hn::Mul(load(gradient + i, part), scale);
-    const V m_before = load(exp_avg + i, part);
-    const V m = hn::MulAdd(weight1, hn::Sub(g, m_before), m_before);
-    const V v = hn::Add(hn::Mul(load(exp_avg_sq + i, part), beta2), hn::Mul(hn::Mul(weight2, g), g));
-    const V denominator = hn::Add(hn::Div(hn::Sqrt(v), root2), epsilon);
-    const V p = hn::Mul(load(parameter + i, part), decay);
+    V m = load(exp_avg + i, part), v = load(exp_avg_sq + i, part);
+    const V p = update(load(parameter + i, part), load(gradient + i, part), m, v);
     store(m, exp_avg + i, part);
     store(v, exp_avg_sq + i, part);
-    store(hn::Sub(p, hn::Div(hn::Mul(step_size, m), denominator)), parameter + i, part);
+    store(p, parameter + i, part);
   });
+}
+
+template <typename T>
+void adamw_split_range(SplitMaster parameter, const T* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+                       const AdamWStep& step) {
+  const Update update(step);
+  for_each_vector(count, [&](int64_t i, auto part) HWY_ATTR {
+    V m = load(exp_avg + i, part), v = load(exp_avg_sq + i, part);
+    const V before = load_master(parameter.rounded + i, parameter.rest + i, part);
+    const V p = update(before, load(gradient + i, part), m, v);
+    store(m, exp_avg + i, part);
+    store(v, exp_avg_sq + i, part);
+    store_master(p, parameter.rounded + i, parameter.rest + i, part);
+  });
+}
+
+void adamw_split_f32(SplitMaster parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+                     const AdamWStep& step) {
+  adamw_split_range(parameter, gradient, exp_avg, exp_avg_sq, count, step);
+}
+void adamw_split_bf16(SplitMaster parameter, const Bf16* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+                      const AdamWStep& step) {
+  adamw_split_range(parameter, gradient, exp_avg, exp_avg_sq, count, step);
 }
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
@@ -40,6 +55,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lathe::kernels {
 HWY_EXPORT(adamw_range);
+HWY_EXPORT(adamw_split_f32);
+HWY_EXPORT(adamw_split_bf16);
 
 AdamWStep adamw_step(double learning_rate, double beta1, double beta2, double epsilon, double weight_decay,
                      int64_t step, double gradient_scale) {
@@ -58,6 +75,14 @@ AdamWStep adamw_step(double learning_rate, double beta1, double beta2, double ep
 void adamw(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
            const AdamWStep& step) {
   HWY_DYNAMIC_DISPATCH(adamw_range)(parameter, gradient, exp_avg, exp_avg_sq, count, step);
+}
+void adamw(SplitMaster parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+           const AdamWStep& step) {
+  HWY_DYNAMIC_DISPATCH(adamw_split_f32)(parameter, gradient, exp_avg, exp_avg_sq, count, step);
+}
+void adamw(SplitMaster parameter, const Bf16* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
+           const AdamWStep& step) {
+  HWY_DYNAMIC_DISPATCH(adamw_split_bf16)(parameter, gradient, exp_avg, exp_avg_sq, count, step);
 }
 
 }  // namespace lathe::kernels

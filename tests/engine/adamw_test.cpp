@@ -1,0 +1,72 @@
+#include "engine/adamw.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+
+namespace lathe {
+namespace {
+
+at::Tensor to_tensor(const Json& values) {
+  return at::tensor(values.get<std::vector<float>>(), at::kFloat);
+}
+
+std::vector<TrainableParameter> parameters_of(const Json& start) {
+  std::vector<TrainableParameter> parameters(2);
+  for (size_t i = 0; i < 2; ++i) {
+    parameters[i].master.weight = to_tensor(start[i]);
+    parameters[i].gradient = at::zeros_like(parameters[i].master.weight);
+    parameters[i].decay = i == 0;
+  }
+  return parameters;
+}
+
+void expect_close(const at::Tensor& ours, const Json& theirs, double tolerance, const char* what) {
+  const at::Tensor expected = to_tensor(theirs);
+  const double error = (ours - expected).norm().item<double>() / std::max(1e-30, expected.norm().item<double>());
+  EXPECT_LE(error, tolerance) << what;
+}
+
+// tests/oracle/optimizer.py: torch.optim.AdamW and clip_grad_norm_ of torch 2.11.0.
+TEST(AdamW, FollowsTorchStepForStep) {
+  const Json cases = read_json_file(LATHE_SOURCE_DIR "/tests/oracle/values/optimizer.json");
+  ASSERT_EQ(cases.size(), 3u);
+  for (const Json& one : cases) {
+    std::vector<TrainableParameter> parameters = parameters_of(one["start"]);
+    AdamW optimizer(parameters, {one["beta1"], one["beta2"], one["epsilon"], one["weight_decay"]});
+    for (const Json& step : one["steps"]) {
+      for (size_t i = 0; i < 2; ++i) parameters[i].gradient.copy_(to_tensor(step["gradients"][i]));
+      const double norm = gradient_norm(parameters);
+      EXPECT_NEAR(norm, step["norm"].get<double>(), 1e-6 * norm);
+      optimizer.step(step["rate"], clip_coefficient(norm, one["max_norm"]));
+      for (size_t i = 0; i < 2; ++i)
+        expect_close(parameters[i].master.weight, step["parameters"][i], 3e-7, "parameters");
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      const std::vector<StateTensor> state = optimizer.state(i);
+      ASSERT_EQ(state.size(), 2u);
+      expect_close(state[0].read(0, parameters[i].gradient.numel()), one["exp_avg"][i], 3e-7, "exp_avg");
+      expect_close(state[1].read(0, parameters[i].gradient.numel()), one["exp_avg_sq"][i], 3e-7, "exp_avg_sq");
+    }
+  }
+}
+
+TEST(AdamW, SaysWhichParameterIsAboutToChange) {
+  std::vector<TrainableParameter> parameters = parameters_of(Json::parse("[[1, 2], [3, 4]]"));
+  for (TrainableParameter& parameter : parameters) parameter.gradient.fill_(1);
+  AdamW optimizer(parameters, {});
+  std::vector<std::vector<bool>> seen;
+  optimizer.step(1e-2, 1, [&](size_t index) {
+    EXPECT_EQ(index, seen.size());
+    const bool moments = optimizer.state(index)[0].tensor.any().item<bool>();
+    seen.push_back({parameters[0].master.weight[0].item<float>() != 1,
+                    parameters[1].master.weight[0].item<float>() != 3, moments});
+  });
+  EXPECT_EQ(seen, (std::vector<std::vector<bool>>{{false, false, false}, {true, false, false}}));
+}
+
+}  // namespace
+}  // namespace lathe
