@@ -106,6 +106,8 @@ void add_attention(const ModelShape& shape, int64_t length) {
 struct NothingTrains : GradientSink {
   bool wants(const ParameterId& /*id*/) const override { return false; }
   void ready(const ParameterId& /*id*/, const at::Tensor& /*gradient*/, bool /*last*/) override {}
+  GradientPlace borrow(const ParameterId& /*id*/) override { return {}; }
+  void written(const ParameterId& /*id*/, bool /*last*/) override {}
 };
 
 /// Logits, loss and the hidden state's gradient for supervised tokens: two products with the vocabulary's matrix.
