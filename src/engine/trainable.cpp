@@ -10,10 +10,14 @@
 namespace lathe {
 namespace {
 
+bool is_adapter(const ParameterId& id) {
+  return id.part == Part::kLoraA || id.part == Part::kLoraB;
+}
+
 /// transformers leaves biases and norms without decay (get_decay_parameter_names); adapters have neither in their
 /// names.
 bool decays(const ParameterId& id) {
-  if (id.part == Part::kLoraA || id.part == Part::kLoraB) return true;
+  if (is_adapter(id)) return true;
   switch (id.site) {
     case Site::kInputNorm:
     case Site::kQNorm:
@@ -29,10 +33,6 @@ bool decays(const ParameterId& id) {
 const ParameterId kEmbedding{BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
 const ParameterId kLmHead{BlockId::head(), Site::kLmHead, Part::kWeight};
 
-bool is_adapter(const ParameterId& id) {
-  return id.part == Part::kLoraA || id.part == Part::kLoraB;
-}
-
 /// Loaded weights may be read-only views of a file: what trains is always a copy of our own.
 ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed) {
   ops::MasterWeight master;
@@ -40,9 +40,7 @@ ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed)
     const MemoryScope scope(MemoryClass::kWeights);
     master.weight = at::empty(given.sizes(), at::dtype(computed).device(given.device()));
   }
-  if (computed == at::kFloat || given.scalar_type() == computed) {
-    master.weight.copy_(given);
-  }
+  if (computed == at::kFloat || given.scalar_type() == computed) master.weight.copy_(given);
   if (computed == at::kFloat) return master;
   const MemoryScope scope(MemoryClass::kMaster);
   master.rest = untouched_zeros_like(given, given.is_cpu() ? at::kShort : at::kFloat);

@@ -127,6 +127,12 @@ void move_weights(TensorMap& weights, at::Device device) {
   for (auto& [id, tensor] : weights) tensor = tensor.to(device);
 }
 
+Recompute recompute_of(const TrainingArguments& args) {
+  if (!args.gradient_checkpointing) return Recompute::kNothing;
+  if (args.gradient_checkpointing_scope == "attention") return Recompute::kAttention;
+  return args.gradient_checkpointing_scope == "mlp" ? Recompute::kMlp : Recompute::kLayer;
+}
+
 GradientStorage gradient_storage(const TrainingArguments& args) {
   return args.gradient_accumulation_steps == 1 ? GradientStorage::kComputeType : GradientStorage::kFloat;
 }
@@ -266,13 +272,7 @@ void TrainingRun::Impl::load_model() {
   QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));
   TensorMap& weights = base.dense;
   throw_if_stopped();
-  ModelOptions options{.compute_dtype = dtype, .lora = {}, .device = device};
-  if (args.gradient_checkpointing) {
-    const std::string& scope = args.gradient_checkpointing_scope;
-    options.recompute = scope == "attention" ? Recompute::kAttention
-                        : scope == "mlp"     ? Recompute::kMlp
-                                             : Recompute::kLayer;
-  }
+  ModelOptions options{.compute_dtype = dtype, .lora = {}, .recompute = recompute_of(args), .device = device};
   options.label_smoothing = args.label_smoothing_factor;
   options.neftune_noise_alpha = args.neftune_noise_alpha;
   std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
