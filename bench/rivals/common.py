@@ -13,7 +13,7 @@ from peft import get_peft_model  # noqa: E402
 from transformers import AutoModelForCausalLM, TrainerCallback, set_seed  # noqa: E402
 
 from prompt import IGNORE  # noqa: E402
-from rival import encode_file, lora_config  # noqa: E402
+from rival import encode_file, load_base, lora_config  # noqa: E402
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
@@ -39,8 +39,11 @@ def read_rows(config: dict) -> list[dict]:
 
 def load_model(config: dict, arguments: argparse.Namespace) -> torch.nn.Module:
     set_seed(config["seed"])
-    model = AutoModelForCausalLM.from_pretrained(config["model_name_or_path"], dtype=getattr(torch, arguments.weights),
-                                                 attn_implementation=arguments.attention)
+    if config.get("use_qlora"):
+        model = load_base(config, arguments.attention)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(config["model_name_or_path"], dtype=getattr(torch, arguments.weights),
+                                                     attn_implementation=arguments.attention)
     model.config.use_cache = False
     return get_peft_model(model, lora_config(config)) if config["use_lora"] else model
 

@@ -89,7 +89,7 @@ InferenceModel::InferenceModel(const InferenceRequest& request) {
   if (!folders.adapter.empty()) {
     LoadedAdapter adapter = load_adapter(folders.adapter, shape_);
     options.lora = {.r = adapter.config.r, .scale = adapter.config.scale()};
-    weights.merge(adapter.weights);
+    for (const auto& [id, tensor] : adapter.weights) weights[id] = tensor.to(options.compute_dtype);
   }
   weights_ = std::make_unique<ParameterStore>(shape_, std::move(weights), std::vector<ParameterId>{});
   model_ = std::make_unique<CausalLM>(shape_, options);

@@ -37,9 +37,9 @@ struct Work {
   int64_t adapted_sites = 0;  // of the fullest layer
 };
 
-/// Of a trained element: adapters' and added up ones are fp32, others as the product leaves them (engine/trainable.h).
+/// Of a trained element: added up ones are fp32, others as the product leaves them (engine/trainable.h).
 int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
-  return args.use_lora || args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
+  return args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
 }
 
 Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
@@ -121,7 +121,7 @@ int64_t norm_backward_scratch(const Work& w, int64_t width) {
 /// A weight's gradient is written where it stays; where that is wider than the product, some rows at a time (and as
 /// much again for the sum that ATen makes).
 int64_t weight_gradient_scratch(const Work& w, int64_t elements) {
-  return w.adapter || !w.widened ? 0 : (w.e + 4) * std::min(elements, kWidenedAtOnce);
+  return w.widened ? (w.e + 4) * std::min(elements, kWidenedAtOnce) : 0;
 }
 
 /// Alive beside what is saved while one layer runs forward.
@@ -134,19 +134,18 @@ int64_t forward_scratch(const Work& w) {
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
-  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + weight_gradient_scratch(w, w.h * w.i);
+  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + weight_gradient_scratch(w, (w.adapter ? w.r : w.h) * w.i);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
   const int64_t attention = heads + std::max(attention_scratch(w, true), norm);
-  // The gradients on both sides of the layer and the residual's; the adapters' copies in the compute type.
-  return 3 * layer_input(w) + w.e * w.r * 2 * (3 * w.h + 2 * w.q + 2 * w.k + 3 * w.i) + std::max(mlp, attention);
+  return 3 * layer_input(w) + std::max(mlp, attention);  // the gradients on both sides of it and the residual's
 }
 
 /// The last hidden state, its supervised rows, and one chunk of logits.
 int64_t head_scratch(const Work& w) {
   const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
   const int64_t chunk = w.e * std::min(w.n, w.adapter ? kLossChunkTokens : kTrainedChunkTokens) * w.v;
-  return rows + chunk + weight_gradient_scratch(w, w.v * w.h);
+  return rows + chunk + (w.adapter ? 0 : weight_gradient_scratch(w, w.v * w.h));
 }
 
 int64_t embedding_scratch(const Work& w) {
@@ -191,16 +190,16 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   };
   if (args.use_qlora) {
     add_quantized_weights(plan, shape, args, compute);
-    add(MemoryClass::kWeights, "adapter", 4 * trainable);
+    add(MemoryClass::kWeights, "adapter", e * trainable);
   } else if (args.use_lora) {
     const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
     plan.mapped_bytes = in_place ? base * e : 0;
     add(MemoryClass::kWeights, in_place ? "frozen weights, read in place" : "frozen weights", base * e);
-    add(MemoryClass::kWeights, "adapter", 4 * trainable);
+    add(MemoryClass::kWeights, "adapter", e * trainable);
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
-    add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
   }
+  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
   add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
   add(MemoryClass::kOptimizer, "AdamW's two moments", 8 * trainable);
 }

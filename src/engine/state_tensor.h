@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/safetensors.h"
+
 namespace lathe {
 
 struct StateTensor {
@@ -23,5 +25,10 @@ struct StateTensor {
 
 /// One that lies in memory as it is saved.
 [[nodiscard]] StateTensor plain_state(std::string suffix, const at::Tensor& tensor);
+
+/// What a file is told to hold. What lies on a GPU is copied from it now, everything else is read when its turn has
+/// come.
+/// @param name in front of the suffix
+[[nodiscard]] TensorToSave to_save(const std::string& name, StateTensor state);
 
 }  // namespace lathe

@@ -66,7 +66,7 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
     LATHE_ASSERT(found != weights_.end());
     TrainableParameter parameter;
     parameter.id = id;
-    parameter.master = owned_master(found->second, is_adapter(id) ? at::kFloat : compute_dtype);
+    parameter.master = owned_master(found->second, compute_dtype);
     parameter.gradient = gradient_of(parameter.master, gradients);
     parameter.decay = decays(id);
     found->second = parameter.master.weight;
@@ -134,12 +134,6 @@ int64_t ParameterStore::num_total() const {
   return count;
 }
 
-TensorMap ParameterStore::trained_weights() const {
-  TensorMap trained;
-  for (const TrainableParameter& parameter : parameters_) trained[parameter.id] = parameter.master.weight;
-  return trained;
-}
-
 TensorMap ParameterStore::all_weights() const {
   return weights_;
 }
@@ -157,15 +151,23 @@ void ParameterStore::load_trained(const TensorMap& values) {
   }
 }
 
-std::vector<StateTensor> ParameterStore::state(size_t parameter) {
+StateTensor ParameterStore::master(size_t parameter) const {
   const ops::MasterWeight master = parameters_.at(parameter).master;
-  if (!master.rest.defined()) return {};  // the model's own files have it
-  return {{.suffix = ".master",
-           .dtype = at::kFloat,
-           .sizes = master.weight.sizes().vec(),
-           .tensor = master.rest.scalar_type() == at::kFloat ? master.rest : at::Tensor(),
-           .read = [master](int64_t begin, int64_t count) { return ops::read_master(master, begin, count); },
-           .write = [master](const at::Tensor& values) { ops::assign_master(master, values); }}};
+  if (!master.rest.defined()) return plain_state("", master.weight);
+  return {.suffix = "",
+          .dtype = at::kFloat,
+          .sizes = master.weight.sizes().vec(),
+          .tensor = master.rest.scalar_type() == at::kFloat ? master.rest : at::Tensor(),
+          .read = [master](int64_t begin, int64_t count) { return ops::read_master(master, begin, count); },
+          .write = [master](const at::Tensor& values) { ops::assign_master(master, values); }};
+}
+
+std::vector<StateTensor> ParameterStore::state(size_t parameter) const {
+  const TrainableParameter& of = parameters_.at(parameter);
+  if (is_adapter(of.id) || !of.master.rest.defined()) return {};  // the model's own files have it
+  StateTensor state = master(parameter);
+  state.suffix = ".master";
+  return {std::move(state)};
 }
 
 void ParameterStore::forget_gradients() {

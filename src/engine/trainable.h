@@ -21,8 +21,7 @@ struct TrainableParameter {
   bool fresh = true;         ///< nothing of this update was written to the gradient yet
 };
 
-/// What the gradients of matrices are kept in. Those of biases and norms, of adapters, and on a GPU are always
-/// fp32.
+/// What the gradients of matrices are kept in. Those of biases and norms, and on a GPU, are always fp32.
 enum class GradientStorage : uint8_t {
   kFloat,        ///< added up in fp32 over micro-batches
   kComputeType,  ///< as the product rounds them: an update has one micro-batch, so nothing is added up
@@ -33,8 +32,7 @@ class ParameterStore final : public WeightSource, public GradientSink {
   /// @param weights base weights (and adapter weights) by id; those that train may be of any float type, and are
   /// copied.
   /// @param trainable which of them train.
-  /// @param compute_dtype what the model reads trained base weights in; adapters stay fp32. A trained weight that comes
-  /// in fp32 gives its master unrounded.
+  /// @param compute_dtype what the model reads trained weights in. One that comes in fp32 gives its master unrounded.
   ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
                  at::ScalarType compute_dtype = at::ScalarType::Float,
                  GradientStorage gradients = GradientStorage::kFloat);
@@ -52,17 +50,17 @@ class ParameterStore final : public WeightSource, public GradientSink {
 
   [[nodiscard]] std::vector<TrainableParameter>& parameters() { return parameters_; }
   [[nodiscard]] const std::vector<TrainableParameter>& parameters() const { return parameters_; }
-  [[nodiscard]] int64_t num_trainable() const;      ///< elements
-  [[nodiscard]] int64_t num_total() const;          ///< elements, adapters included, tied weights once
-  [[nodiscard]] TensorMap trained_weights() const;  ///< as the model reads them, by id
-  [[nodiscard]] TensorMap all_weights() const;      ///< base weights with trained values, compute dtype
+  [[nodiscard]] int64_t num_trainable() const;  ///< elements
+  [[nodiscard]] int64_t num_total() const;      ///< elements, adapters included, tied weights once
+  [[nodiscard]] TensorMap all_weights() const;  ///< base weights with trained values, compute dtype
   /// Copies values into the masters (a checkpoint's, the best ones').
   /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing or
   /// misshapen.
   void load_trained(const TensorMap& values);
-  /// What a checkpoint needs beside the model's own files to go on: the fp32 master where the model reads a rounded
-  /// one.
-  [[nodiscard]] std::vector<StateTensor> state(size_t parameter);
+  /// One parameter's fp32 master, without a suffix: what the file of an adapter holds.
+  [[nodiscard]] StateTensor master(size_t parameter) const;
+  /// What a checkpoint needs beside the model's own files to go on: the fp32 master where those hold a rounded one.
+  [[nodiscard]] std::vector<StateTensor> state(size_t parameter) const;
 
   void forget_gradients();    ///< before an update's first micro-batch; writes nothing
   void complete_gradients();  ///< after its last: what got no contribution becomes zero

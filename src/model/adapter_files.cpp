@@ -28,7 +28,7 @@ Json number(double value) {
 }
 
 // A list as given; an expression as given, but "all-linear" as the names it stands for, as peft does.
-Json targets_of(const LoraConfig& config, const TensorMap& adapter) {
+Json targets_of(const LoraConfig& config, const std::map<ParameterId, TensorToSave>& adapter) {
   if (const auto* names = std::get_if<std::vector<std::string>>(&config.target_modules)) return *names;
   const auto& expression = std::get<std::string>(config.target_modules);
   if (expression.find("linear") == std::string::npos) return expression;
@@ -37,7 +37,7 @@ Json targets_of(const LoraConfig& config, const TensorMap& adapter) {
   return names;
 }
 
-Json config_json(const LoraConfig& config, const TensorMap& adapter) {
+Json config_json(const LoraConfig& config, const std::map<ParameterId, TensorToSave>& adapter) {
   Json json = Json::object();
   for (const char* key :
        {"alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config", "eva_config", "exclude_modules",
@@ -155,16 +155,24 @@ std::map<ParameterId, std::vector<int64_t>> adapter_shapes(const LoraConfig& con
 
 }  // namespace
 
-FilesToSave adapter_files(const LoraConfig& config, const TensorMap& adapter) {
-  NamedTensors tensors;
-  for (const auto& [id, tensor] : adapter) tensors.emplace_back(peft_name(id), tensor.to(at::kFloat).contiguous());
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  return {{.name = kWeightsFile, .tensors = std::move(tensors)},
-          {.name = kConfigFile, .text = dump_json(config_json(config, adapter), 2) + "\n"}};
+FilesToSave adapter_files(const LoraConfig& config, std::map<ParameterId, TensorToSave> adapter) {
+  std::string text = dump_json(config_json(config, adapter), 2) + "\n";
+  std::vector<TensorToSave> tensors;
+  for (auto& [id, tensor] : adapter) {
+    LATHE_ASSERT(tensor.name == peft_name(id) && tensor.dtype == DType::kF32);
+    tensors.push_back(std::move(tensor));
+  }
+  std::ranges::sort(tensors, {}, &TensorToSave::name);
+  return {{.name = kWeightsFile, .produced = std::move(tensors)}, {.name = kConfigFile, .text = std::move(text)}};
 }
 
 void save_adapter(const std::string& directory, const LoraConfig& config, const TensorMap& adapter) {
-  save_files(directory, adapter_files(config, adapter));
+  NamedTensors owners;  // of the bytes until they are written
+  for (const auto& [id, tensor] : adapter) owners.emplace_back(peft_name(id), tensor.to(at::kFloat).contiguous());
+  std::vector<TensorToSave> entries = entries_of(owners);
+  std::map<ParameterId, TensorToSave> tensors;
+  for (auto entry = entries.begin(); const auto& [id, tensor] : adapter) tensors[id] = std::move(*entry++);
+  save_files(directory, adapter_files(config, std::move(tensors)));
 }
 
 LoadedAdapter load_adapter(const std::string& directory, const ModelShape& shape) {

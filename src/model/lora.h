@@ -32,7 +32,8 @@ struct LoraConfig {
                                           at::ScalarType base_dtype);
 
 /// adapter_config.json and adapter_model.safetensors, as peft writes them.
-[[nodiscard]] FilesToSave adapter_files(const LoraConfig& config, const TensorMap& adapter);
+/// @param adapter fp32
+[[nodiscard]] FilesToSave adapter_files(const LoraConfig& config, std::map<ParameterId, TensorToSave> adapter);
 /// Writes them. @throws Error(kIo)
 void save_adapter(const std::string& directory, const LoraConfig& config, const TensorMap& adapter);
 /// Reads peft's files. @throws Error(kData): another peft_type than LORA, DoRA, missing or foreign tensors, shapes.

@@ -13,18 +13,21 @@ Projection::Projection(const BlockView& view, BlockId block, Site site, const Pa
   if (!a.defined()) return;
   const at::Tensor& b = view.get(site, Part::kLoraB);
   const int64_t r = pass.options.lora.r;
-  LATHE_EXPECT(a, ({r, weight_.in_features()}), at::kFloat);
-  LATHE_EXPECT(b, ({weight_.out_features(), r}), at::kFloat);
-  a_ = a.to(pass.options.compute_dtype);
-  scaled_b_ = (b * pass.options.lora.scale).to(pass.options.compute_dtype);
+  LATHE_EXPECT(a, ({r, weight_.in_features()}), pass.options.compute_dtype);
+  LATHE_EXPECT(b, ({weight_.out_features(), r}), pass.options.compute_dtype);
+  a_ = a;
+  b_ = b;
 }
 
 bool Projection::wants(Part part) const {
   return pass_.gradients != nullptr && pass_.gradients->wants({block_, site_, part});
 }
 
-void Projection::give(Part part, const at::Tensor& gradient) const {
-  pass_.gradients->ready({block_, site_, part}, gradient, pass_.last_micro_batch);
+void Projection::give_product(Part part, const at::Tensor& dy, const at::Tensor& x) const {
+  const ParameterId id{block_, site_, part};
+  const GradientPlace place = pass_.gradients->borrow(id);
+  ops::linear_weight_gradient(dy, x, place.tensor, !place.fresh);
+  pass_.gradients->written(id, pass_.last_micro_batch);
 }
 
 bool Projection::trains() const {
@@ -46,11 +49,16 @@ at::Tensor Projection::drop(const at::Tensor& x) const {
                           .probability = probability});
 }
 
+at::Tensor Projection::scaled(at::Tensor low) const {
+  const double scale = pass_.options.lora.scale;
+  return scale == 1 ? std::move(low) : std::move(low.mul_(scale));
+}
+
 at::Tensor Projection::forward(const at::Tensor& x, at::Tensor* a_x) const {
   at::Tensor y = ops::linear(x, weight_, bias_);
   if (!a_.defined()) return y;
-  const at::Tensor low = ops::linear(drop(x), a_, {});
-  ops::add_low_rank(y, low, scaled_b_);
+  const at::Tensor low = scaled(ops::linear(drop(x), a_, {}));
+  ops::add_low_rank(y, low, b_);
   if (a_x != nullptr) *a_x = low;
   return y;
 }
@@ -62,7 +70,10 @@ void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const at::T
 }
 
 at::Tensor Projection::low_rank_gradient(const at::Tensor& dy) const {
-  return a_.defined() ? at::mm(dy, scaled_b_) : at::Tensor();
+  if (!a_.defined()) return {};
+  at::Tensor da_x;
+  ops::linear_input_gradient(dy, b_, da_x);
+  return scaled(std::move(da_x));
 }
 
 void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
@@ -77,17 +88,12 @@ void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at
 
 void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
                                      const at::Tensor& da_x) const {
-  if (wants(Part::kBias)) give(Part::kBias, ops::linear_bias_gradient(dy));
-  if (wants(Part::kWeight)) {
-    const ParameterId id{block_, site_, Part::kWeight};
-    const GradientPlace place = pass_.gradients->borrow(id);
-    ops::linear_weight_gradient(dy, x, place.tensor, !place.fresh);
-    pass_.gradients->written(id, pass_.last_micro_batch);
+  if (wants(Part::kBias)) {
+    pass_.gradients->ready({block_, site_, Part::kBias}, ops::linear_bias_gradient(dy), pass_.last_micro_batch);
   }
-  if (wants(Part::kLoraB)) {
-    give(Part::kLoraB, ops::linear_weight_gradient(dy, a_x).to(at::kFloat).mul_(pass_.options.lora.scale));
-  }
-  if (wants(Part::kLoraA)) give(Part::kLoraA, ops::linear_weight_gradient(da_x, drop(x)));
+  if (wants(Part::kWeight)) give_product(Part::kWeight, dy, x);
+  if (wants(Part::kLoraB)) give_product(Part::kLoraB, dy, a_x);
+  if (wants(Part::kLoraA)) give_product(Part::kLoraA, da_x, drop(x));
 }
 
 }  // namespace lathe

@@ -27,12 +27,14 @@ struct PassContext {
   const HeadTokens* head_tokens = nullptr;  ///< what the last layer works out; null: its output for all tokens
 };
 
-/// Lives for one forward or backward of its layer: the adapter is rounded to the compute type once, on construction.
+/// The scale multiplies what has R columns, A dropout(x) and its gradient, so that no copy of B is made; peft
+/// multiplies the output.
 class Projection {
  public:
   Projection(const BlockView& view, BlockId block, Site site, const PassContext& pass);
 
-  /// @param x [T,I]  @param a_x out: [T,R] = A dropout(x), kept for backward; undefined without an adapter; may be null
+  /// @param x [T,I]  @param a_x out: [T,R] = scale · A dropout(x), kept for backward; undefined without an adapter; may
+  /// be null
   [[nodiscard]] at::Tensor forward(const at::Tensor& x, at::Tensor* a_x) const;
   /// input_gradient (unless dx is null), then parameter_gradients.
   void backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const;
@@ -43,7 +45,7 @@ class Projection {
   /// @param x [T,I] as in forward; may be undefined when !needs_input()
   void parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
                            const at::Tensor& da_x) const;
-  /// [T,R]: the gradient of A dropout(x), which both of the above read; undefined without an adapter.
+  /// [T,R]: the gradient of A dropout(x) (scale · dy B), which both of the above read; undefined without an adapter.
   [[nodiscard]] at::Tensor low_rank_gradient(const at::Tensor& dy) const;
 
   [[nodiscard]] bool trains() const;       ///< any of its parts wants a gradient
@@ -51,7 +53,8 @@ class Projection {
 
  private:
   [[nodiscard]] bool wants(Part part) const;
-  void give(Part part, const at::Tensor& gradient) const;
+  void give_product(Part part, const at::Tensor& dy, const at::Tensor& x) const;  ///< dyᵀ x is its gradient
+  [[nodiscard]] at::Tensor scaled(at::Tensor low) const;
   [[nodiscard]] at::Tensor drop(const at::Tensor& x) const;
 
   const PassContext& pass_;
@@ -59,7 +62,7 @@ class Projection {
   Site site_;
   ops::WeightView weight_;
   const at::Tensor& bias_;
-  at::Tensor a_, scaled_b_;  // compute type; undefined without an adapter
+  at::Tensor a_, b_;  // undefined without an adapter
 };
 
 }  // namespace lathe

@@ -12,7 +12,7 @@
 namespace lathe {
 
 /// The weights of one block as acquire() hands them out. Undefined tensors are absent parts, or quantised weights.
-/// Dense weights: [out, in], the run's compute dtype; biases and norms [out]; adapters fp32, A [r, in], B [out, r].
+/// Dense weights: [out, in]; biases and norms [out]; adapters A [r, in], B [out, r]: all in the run's compute dtype.
 class BlockView {
  public:
   [[nodiscard]] const at::Tensor& get(Site site, Part part = Part::kWeight) const {

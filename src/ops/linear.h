@@ -20,7 +20,7 @@ void linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at:
 /// Sum over tokens, [O] fp32.
 [[nodiscard]] at::Tensor linear_bias_gradient(const at::Tensor& dy);
 
-/// y += (x Aᵀ) Bᵀ.  @param a_x [T,R]: x Aᵀ as linear() gives it  @param b [O,R] the adapter's scale already in it
+/// y += a_x Bᵀ.  @param a_x [T,R]: x Aᵀ with the adapter's scale  @param b [O,R] of the adapter
 void add_low_rank(at::Tensor& y, const at::Tensor& a_x, const at::Tensor& b);
 
 }  // namespace lathe::ops

@@ -33,22 +33,6 @@ std::vector<StateTensor> state_of(ParameterStore& store, Optimizer& optimizer, s
   return state;
 }
 
-/// What lies on a GPU is copied from it now (copy_from_gpu), everything else is read when its turn has come.
-TensorToSave to_save(const std::string& parameter, StateTensor state) {
-  if (state.tensor.defined() && !state.tensor.is_cpu()) state = plain_state(state.suffix, state.tensor.cpu());
-  TensorToSave tensor{.name = parameter + state.suffix, .dtype = ops::to_dtype(state.dtype), .shape = state.sizes};
-  tensor.produce = [state = std::move(state)](const ByteWriter& write) {
-    // What is worked out is one task's work at a time: the thread that writes then has none of its own.
-    const int64_t count = c10::multiply_integers(state.sizes);
-    const int64_t step = state.tensor.defined() ? count : ops::kElementsATask;
-    for (int64_t begin = 0; begin < count; begin += step) {
-      const at::Tensor piece = state.read(begin, std::min(step, count - begin));
-      write({static_cast<const std::byte*>(piece.const_data_ptr()), piece.nbytes()});
-    }
-  };
-  return tensor;
-}
-
 FileToSave optimizer_file(const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   FileToSave file{.name = kOptimizer, .metadata = {{"step", std::to_string(optimizer.num_steps())}}};
   for (size_t i = 0; i < store.parameters().size(); ++i) {

@@ -21,6 +21,15 @@ void add_if_there(FilesToSave& files, const std::string& folder, const char* nam
   if (file_exists(path)) files.push_back({.name = name, .copied_from = path});
 }
 
+std::map<ParameterId, TensorToSave> masters_of(const ParameterStore& store) {
+  std::map<ParameterId, TensorToSave> masters;
+  for (size_t i = 0; i < store.parameters().size(); ++i) {
+    const ParameterId& id = store.parameters()[i].id;
+    masters[id] = to_save(peft_name(id), store.master(i));
+  }
+  return masters;
+}
+
 }  // namespace
 
 ModelSaver::ModelSaver(const TrainingArguments& args, ModelShape shape, std::optional<LoraConfig> lora,
@@ -33,7 +42,7 @@ ModelSaver::ModelSaver(const TrainingArguments& args, ModelShape shape, std::opt
 
 FilesToSave ModelSaver::files(const ParameterStore& store) const {
   FilesToSave files =
-      lora_ ? adapter_files(*lora_, store.trained_weights()) : model_weight_files(shape_, store.all_weights());
+      lora_ ? adapter_files(*lora_, masters_of(store)) : model_weight_files(shape_, store.all_weights());
   if (!lora_) add_if_there(files, model_directory_, "generation_config.json");
   add_tokenizer(files);
   return files;

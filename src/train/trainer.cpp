@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -314,6 +315,18 @@ void Trainer::resume() {
   if (plateau_ && totals_.plateau.is_object()) plateau_->load(totals_.plateau);
   stops_early_ = args_.early_stopping_patience > 0 && totals_.evaluations_without_gain >= args_.early_stopping_patience;
   last_saved_step_ = state_.global_step;
+  drop_what_a_killed_save_left();
+}
+
+void Trainer::drop_what_a_killed_save_left() {
+  const std::vector<CheckpointFolder> all = list_checkpoints(args_.output_dir);
+  std::error_code none;
+  if (all.empty() || !std::filesystem::equivalent(all.back().path, parts_.resume_folder, none)) return;
+  try {
+    rotate_checkpoints(args_.output_dir, args_.save_total_limit, state_.best_model_checkpoint, all.back().path);
+  } catch (const std::exception& error) {
+    log::warning("a checkpoint beyond save_total_limit stays: {}", error.what());
+  }
 }
 
 bool Trainer::out_of_time() const {

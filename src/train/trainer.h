@@ -111,6 +111,9 @@ class Trainer {
   void count_towards_early_stopping(const Json& metrics);
   void remember_best(const Json& metrics);
   PendingCheckpoint collect(const std::string& folder);
+  /// A run killed between a save and the dropping of older checkpoints left one too many; where this run goes on from
+  /// the newest, it does what is left to do.
+  void drop_what_a_killed_save_left();
   void finish_save(bool wait);
   void note_failed_save(const std::string& folder, const std::string& error);
   void resume();

@@ -167,7 +167,11 @@ class Sweep:
 
 def compare(variant: str, undisturbed: dict, found: dict) -> list[str]:
     names = undisturbed.keys() | found.keys()
-    return [f"{variant}: {name} differs" for name in sorted(names) if undisturbed.get(name) != found.get(name)]
+    def fault(name: str) -> str:
+        if name == "names":
+            return f"{found[name]} are there in place of {undisturbed[name]}"
+        return f"{name} " + ("is missing" if name not in found else "should not be there" if name not in undisturbed else "differs")
+    return [f"{variant}: {fault(name)}" for name in sorted(names) if undisturbed.get(name) != found.get(name)]
 
 
 def main() -> int:

@@ -68,10 +68,20 @@ TEST(ParameterStore, NarrowComputeKeepsUnroundedMasters) {
   ASSERT_EQ(state.size(), 1u);
   EXPECT_EQ(state[0].suffix, ".master");
   EXPECT_TRUE(at::allclose(state[0].read(0, 16).view({4, 4}), given, 1e-7, 0));
-  EXPECT_TRUE(store.state(1).empty());
-  EXPECT_EQ(store.parameters()[1].master.weight.scalar_type(), at::kFloat);
   state[0].write(given + 1.0);
   EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kBFloat16)));
+}
+
+TEST(ParameterStore, AdaptersAreReadRoundedAndSavedWhole) {
+  TensorMap map = weights(at::kFloat);
+  map[kQueryA] = at::rand_like(map[kQueryA]);
+  const at::Tensor given = map[kQueryA].clone();
+  const ParameterStore store(tiny(true), std::move(map), {kQueryA}, at::kBFloat16);
+  EXPECT_TRUE(at::equal(store.parameters()[0].master.weight, given.to(at::kBFloat16)));
+  EXPECT_TRUE(store.state(0).empty());  // its own file has the master
+  const StateTensor master = store.master(0);
+  EXPECT_EQ(master.suffix, "");
+  EXPECT_TRUE(at::allclose(master.read(0, given.numel()).view(given.sizes()), given, 1e-7, 0));
 }
 
 TEST(ParameterStore, GradientsOfOneMicroBatchStayAsTheProductLeavesThem) {
@@ -83,7 +93,7 @@ TEST(ParameterStore, GradientsOfOneMicroBatchStayAsTheProductLeavesThem) {
   };
   using Types = std::vector<at::ScalarType>;
   EXPECT_EQ(types(GradientStorage::kComputeType, at::kBFloat16),
-            (Types{at::kBFloat16, at::kFloat, at::kFloat, at::kFloat}));
+            (Types{at::kBFloat16, at::kFloat, at::kFloat, at::kBFloat16}));
   EXPECT_EQ(types(GradientStorage::kComputeType, at::kFloat), (Types(4, at::kFloat)));
   EXPECT_EQ(types(GradientStorage::kFloat, at::kBFloat16), (Types(4, at::kFloat)));
 }

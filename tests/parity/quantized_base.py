@@ -27,7 +27,7 @@ def evaluate_what_is_trained(module: torch.nn.Module) -> None:
 def load(config: dict, dtype: torch.dtype, attention: str) -> torch.nn.Module:
     model = AutoModelForCausalLM.from_pretrained(config["model_name_or_path"], dtype=dtype, attn_implementation=attention,
                                                  quantization_config=quantization(config))
-    model = prepare_model_for_kbit_training(model)
+    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.get("gradient_checkpointing", True))
     model.train()
     model.apply(evaluate_what_is_trained)
     return model

@@ -2,6 +2,7 @@
 
 #include <lathe/error.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "model/tensor_file.h"
@@ -60,6 +61,28 @@ TEST_F(CheckpointTest, FullTrainingInBf16GoesOnToTheBit) {
   EXPECT_EQ(master.dtype, DType::kF32);
   const at::Tensor values = map_tensor(state, master);
   EXPECT_FALSE(at::equal(values, values.to(at::kBFloat16).to(at::kFloat)));
+}
+
+TEST_F(CheckpointTest, WhatASaveKilledBeforeItsEndLeftIsDropped) {
+  const std::vector<std::string> words = {"save_total_limit=2", "save_steps=1"};
+  run(words);
+  const auto folders = [&] {
+    std::vector<int64_t> steps;
+    for (const CheckpointFolder& folder : list_checkpoints(root_ + "/out")) steps.push_back(folder.step);
+    return steps;
+  };
+  ASSERT_EQ(folders(), (std::vector<int64_t>{9, 10}));
+  std::filesystem::copy(out("checkpoint-9"), out("checkpoint-8"));
+  std::filesystem::remove(out("train_results.json"));
+  std::vector<std::string> again = words;
+  again.emplace_back("resume_from_checkpoint=true");
+  run(again);
+  EXPECT_EQ(folders(), (std::vector<int64_t>{9, 10}));
+  // One that goes back to an older checkpoint by name keeps the newer ones until it saves.
+  std::filesystem::copy(out("checkpoint-10"), out("checkpoint-11"));
+  again.back() = "resume_from_checkpoint=" + out("checkpoint-10");
+  run(again);
+  EXPECT_EQ(folders(), (std::vector<int64_t>{9, 10, 11}));
 }
 
 TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {

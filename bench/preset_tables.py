@@ -1,0 +1,100 @@
+"""Results of bench/presets as Markdown. Standard library only."""
+import dataclasses
+
+from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP, STEPS, UPDATES
+from samples import Sample
+
+BEGIN, END = "<!-- measured: bench/presets -->", "<!-- end of what was measured -->"
+
+
+def sample_of(plain: dict) -> Sample:
+    return Sample(**{field.name: plain[field.name] for field in dataclasses.fields(Sample) if field.name in plain})
+
+
+def tokens_per_second(plain: dict) -> float:
+    return plain["speed"] if "speed" in plain else sample_of(plain).tokens_per_second()
+
+
+def speed(plain: dict | None) -> str:
+    return "–" if plain is None else plain.get("failed") or f"{tokens_per_second(plain):.0f}"
+
+
+def memory(plain: dict | None) -> str:
+    return "–" if plain is None else f"{plain['peak_rss'] / 1e9:.2f} GB"
+
+
+def as_they_stand(measured: dict) -> str:
+    lines = ["| `-t` | updates | tokens trained | real tokens/s | peak RSS | of it mapped files | planned | counted | loss, first and last |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for name in PRESETS:
+        one = measured[name]
+        lines.append(f"| `{name}` | {one['updates']} | {one['tokens']} | {one['speed']:.0f} | {memory(one)} | {one['file_backed'] / 1e9:.2f} GB "
+                     f"| {one['planned'] / 1e9:.2f} GB | {one['counted'] / 1e9:.2f} GB | {one['losses'][0]:.3f}, {one['losses'][1]:.3f} |")
+    return "\n".join(lines)
+
+
+def ratio(ours: float | None, theirs: float | None) -> str:
+    return "–" if ours is None or not theirs else f"{ours / theirs:.2f}×"
+
+
+def one_at_a_time(measured: dict) -> str:
+    lines = ["| changed | real tokens/s | rival | ratio | peak RSS | rival | ratio |", "|---|---|---|---|---|---|---|"]
+    for factor in FACTORS:
+        one = measured.get(factor.workload.name)
+        if one is None:
+            continue
+        ours, rival = one["ours"], one["rival"]
+        whole = rival if rival and not rival["failed"] else None
+        lines.append(f"| {factor.title} | {speed(ours)} | {speed(rival)} | {ratio(tokens_per_second(ours), whole and tokens_per_second(whole))} "
+                     f"| {memory(ours)} | {memory(whole)} | {ratio(ours['peak_rss'], whole and whole['peak_rss'])} |")
+    return "\n".join(lines)
+
+
+def answer(document: dict, table: str, row: str, kind: str) -> str:
+    one = document.get(table, {}).get(row)
+    if one is None:
+        return "not measured"
+    if table == "as_they_stand":
+        return memory(one)
+    base = document[table]["lora"]
+    def changed(side: str) -> str:
+        mine, of = one[side], base[side]
+        if not mine or not of or mine["failed"] or of["failed"]:
+            return ""
+        if kind == "time":
+            return f"{tokens_per_second(of) / tokens_per_second(mine):.2f}×"
+        return f"{100 * (1 - mine['peak_rss'] / of['peak_rss']):.0f} %"
+    rival = changed("rival")
+    return changed("ours") + (f" (rival: {rival})" if rival else "")
+
+
+def claims(document: dict) -> str:
+    lines = ["| claim | measured |", "|---|---|"]
+    lines += [f"| {claim} | {answer(document, table, row, kind)} |" for claim, table, row, kind in CLAIMS]
+    return "\n".join(lines)
+
+
+def text(document: dict) -> str:
+    machine = document["machine"]
+    parts = [f"Measured by `bench/presets` on {machine['processor']}, {machine['threads']} threads, with random weights of Qwen2.5-0.5B's shape and rows of "
+             "GSM8K. Memory is the largest resident set of the process. On a GPU other figures hold."]
+    if "as_they_stand" in document:
+        parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {UPDATES} updates on rows of at most {LONGEST_ROW} tokens (longer ones "
+                  "dropped), no evaluation, no saving. The loss is that of random weights, and most of each run is its preset's warm-up.",
+                  as_they_stand(document["as_they_stand"])]
+    if "one_at_a_time" in document:
+        parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {STEPS} steps, the first one "
+                  "not counted. The rival is transformers + peft (+ bitsandbytes) on the same rows, padded to the longest row of each batch. On one rank a ZeRO stage has "
+                  "nothing to partition and offload to the CPU nowhere to go: those rows show that they cost nothing here.",
+                  one_at_a_time(document["one_at_a_time"])]
+    parts += ["### What the toolkit's pages claim\nThey name neither workload nor card and contradict one another; measured is what the tables above say, for this CPU. Times are "
+              "those of one token against the first row of the second table. Claims about quality (QLoRA \"90–95 %\") need trained weights and a task, and are not measured.",
+              claims(document)]
+    return "\n\n".join(parts)
+
+
+def put_into(page: str, measured: str) -> str:
+    before, found, rest = page.partition(BEGIN)
+    if not found:
+        raise SystemExit(f"docs/presets.md has no line {BEGIN}")
+    return before + BEGIN + "\n" + measured + "\n" + END + rest.partition(END)[2]

@@ -1,0 +1,58 @@
+"""What bench/presets measures: the presets, one workload with one thing changed at a time, and the claims beside them. Standard library only."""
+import dataclasses
+
+from peers import MASTERS, PEFT
+from workloads import FULL, LORA, Workload
+
+UPDATES, LONGEST_ROW = 20, 128
+PRESETS = {"full": "full", "lora": "lora", "simple": "simple", "qlora": "qlora", "qlora_8bit": "qlora_8bit", "deepspeed": "deepspeed",
+           "stage2_offload": "deepspeed_stage2_offload", "stage3": "deepspeed_stage3", "minimal": "deepspeed_minimal", "bf16": "bf16"}
+ROWS_A_STEP, STEPS = 4, 4
+QLORA = {"use_qlora": True, "quantization_bit": 4, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+ATTENTION = "q_proj,k_proj,v_proj,o_proj"
+
+
+@dataclasses.dataclass(frozen=True)
+class Factor:
+    title: str
+    workload: Workload
+
+
+def changed(name: str, title: str, change: dict, rivals: tuple = (PEFT,), base: dict = LORA, batch: int = ROWS_A_STEP) -> Factor:
+    return Factor(title, Workload(name, title, base | change, batch, STEPS, 2, rivals, {}, (5, 12)))
+
+
+# On one rank the ZeRO rows have no rival of their own: DeepSpeed's loop stands in docs/benchmarks.md.
+FACTORS = (
+    changed("lora", f"LoRA r = 64 on all seven projections, bf16, {ROWS_A_STEP} rows", {}),
+    changed("qlora_4bit", "4-bit base (NF4, double quantisation)", QLORA),
+    changed("qlora_8bit", "8-bit base", QLORA | {"quantization_bit": 8}),
+    changed("qlora_4bit_checkpointing", "4-bit base, gradient_checkpointing", QLORA | {"gradient_checkpointing": True}),
+    changed("checkpointing", "gradient_checkpointing", {"gradient_checkpointing": True}),
+    changed("attention_alone", "adapters on the attention alone", {"lora_target_modules": ATTENTION}),
+    changed("rank_16", "r = 16", {"lora_r": 16}),
+    changed("dropout", "lora_dropout 0.1", {"lora_dropout": 0.1}),
+    changed("one_row", "1 row", {}, batch=1),
+    changed("stage_2", "ZeRO stage 2 on one rank", {"use_deepspeed": True, "deepspeed_stage": 2}, ()),
+    changed("stage_2_offload", "ZeRO stage 2 with cpu_offload", {"use_deepspeed": True, "deepspeed_stage": 2, "cpu_offload": True}, ()),
+    changed("stage_3", "ZeRO stage 3 on one rank", {"use_deepspeed": True, "deepspeed_stage": 3}, ()),
+    changed("full", "every weight trains, fp32 masters", {}, (MASTERS,), FULL),
+    changed("full_8bit", "every weight trains, 8-bit AdamW", {"optim": "adamw_bnb_8bit"}, (), FULL),
+)
+
+# What the toolkit's pages say (for GPUs, without workload, card or log), and which measurement answers it: (claim, table, row, kind).
+CLAIMS = (
+    ("`lora` takes 6–8 GB (its page on LoRA: about 6; for a 0.5B model: 2–4)", "as_they_stand", "lora", "memory"),
+    ("`qlora` takes 4–6 GB (elsewhere about 3, 4–8)", "as_they_stand", "qlora", "memory"),
+    ("`qlora_8bit` takes about 4 GB", "as_they_stand", "qlora_8bit", "memory"),
+    ("`deepspeed` takes 4–8 GB (elsewhere 8–16)", "as_they_stand", "deepspeed", "memory"),
+    ("`stage2_offload` takes 3–6 GB (elsewhere 6–12)", "as_they_stand", "stage2_offload", "memory"),
+    ("`stage3` takes 2–4 GB (elsewhere 4–6, under 8)", "as_they_stand", "stage3", "memory"),
+    ("`minimal` takes 1–3 GB", "as_they_stand", "minimal", "memory"),
+    ("`full` takes about 8 GB (elsewhere 8+, 10, over 16)", "as_they_stand", "full", "memory"),
+    ("`qlora` takes 1.2 times the time of `lora`", "one_at_a_time", "qlora_4bit", "time"),
+    ("`stage2_offload` takes 1.1 times the time of `lora`", "one_at_a_time", "stage_2_offload", "time"),
+    ("`stage3` takes 1.5 times the time of `lora`", "one_at_a_time", "stage_3", "time"),
+    ("`full` is \"fastest\" (elsewhere \"medium\")", "one_at_a_time", "full", "time"),
+    ("QLoRA saves 50–75 % of the memory (elsewhere 60 %)", "one_at_a_time", "qlora_4bit", "saved"),
+)
