@@ -29,6 +29,7 @@ KERNEL_ROWS = (
                 at_least(0.45, "%")) for length in (512, 1024, 2048, 4096)),
     copied("adamw", "AdamW update, 33.5 M parameters", at_least(0.9, "%")),
     KernelRow("head", "head + cross-entropy, 512 supervised tokens, forward + backward", "peak", "aten_head"),
+    KernelRow("lora_linear", "LoRA-linear (up projection, r = 64), 512 tokens, forward + backward", "peak", "aten_lora_linear"),
     copied("gradient_norm", "gradient norm"), copied("rms_norm", "RMSNorm forward"), copied("rms_norm_backward", "RMSNorm backward"),
     copied("rotary", "rotary embedding"), copied("swiglu", "SwiGLU forward"), copied("swiglu_backward", "SwiGLU backward"),
     copied("dropout", "dropout"),

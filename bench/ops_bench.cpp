@@ -19,6 +19,7 @@
 #include "config/model_shape.h"
 #include "kernels/adamw.h"
 #include "model/head.h"
+#include "model/projection.h"
 #include "ops/attention.h"
 #include "ops/cpu_allocator.h"
 #include "ops/dropout.h"
@@ -30,7 +31,8 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kTokens = 2048, kAttentionTokens = 4096, kHeadTokens = 512, kCube = 2048;
+constexpr int64_t kTokens = 2048, kAttentionTokens = 4096, kHeadTokens = 512, kLoraTokens = 512, kRank = 64,
+                  kCube = 2048;
 constexpr int64_t kStateElements = int64_t{1} << 25;  // far beyond any cache
 
 at::Tensor random(at::IntArrayRef sizes, at::ScalarType type = at::kBFloat16) {
@@ -140,6 +142,52 @@ void add_head(const ModelShape& shape) {
   });
 }
 
+/// Gives every adapter gradient the same place.
+struct AdapterTrains : NothingTrains {
+  bool wants(const ParameterId& id) const override { return id.part != Part::kWeight && id.part != Part::kBias; }
+  GradientPlace borrow(const ParameterId& id) override { return {id.part == Part::kLoraA ? a : b, true}; }
+  at::Tensor a, b;
+};
+
+/// One adapted projection, forward and backward: a frozen weight's two products and six narrow ones.
+void add_lora_linear(const ModelShape& shape) {
+  const int64_t in = shape.hidden_size, out = shape.intermediate_size;
+  const double flops =
+      4.0 * kLoraTokens * static_cast<double>(in * out) + 6.0 * kLoraTokens * kRank * static_cast<double>(in + out);
+  add_flops("lora_linear", flops, [=]() -> Body {
+    BlockView view;
+    view.set(Site::kUp, Part::kWeight, random({out, in}));
+    view.set(Site::kUp, Part::kLoraA, random({kRank, in}));
+    view.set(Site::kUp, Part::kLoraB, random({out, kRank}));
+    const at::Tensor x = random({kLoraTokens, in}), dy = random({kLoraTokens, out});
+    const auto sink = std::make_shared<AdapterTrains>();
+    sink->a = random({kRank, in}), sink->b = random({out, kRank});
+    return [=] {
+      const ModelOptions options{.compute_dtype = at::kBFloat16, .lora = {.r = kRank, .scale = 0.25}};
+      const PassContext pass{.shape = shape, .options = options, .gradients = sink.get()};
+      const Projection projection(view, BlockId::decoder(0), Site::kUp, pass);
+      at::Tensor a_x, dx;
+      benchmark::DoNotOptimize(projection.forward(x, &a_x));
+      projection.backward(dy, x, a_x, &dx);
+      benchmark::DoNotOptimize(dx);
+    };
+  });
+  // As autocast runs peft's module: fp32 adapters rounded for each product, their output scaled and added.
+  add_flops("aten_lora_linear", flops, [=]() -> Body {
+    const at::Tensor weight = random({out, in}), x = random({kLoraTokens, in}), dy = random({kLoraTokens, out});
+    const at::Tensor a = random({kRank, in}, at::kFloat), b = random({out, kRank}, at::kFloat);
+    return [=] {
+      const at::Tensor narrow_a = a.to(at::kBFloat16), narrow_b = b.to(at::kBFloat16);
+      const at::Tensor low = at::linear(x, narrow_a);
+      benchmark::DoNotOptimize(at::linear(x, weight) + at::linear(low, narrow_b) * 0.25);
+      const at::Tensor scaled = dy * 0.25, dlow = at::mm(scaled, narrow_b);
+      benchmark::DoNotOptimize(at::mm(scaled.t(), low).to(at::kFloat));
+      benchmark::DoNotOptimize(at::mm(dlow.t(), x).to(at::kFloat));
+      benchmark::DoNotOptimize(at::mm(dy, weight) + at::mm(dlow, narrow_a));
+    };
+  });
+}
+
 void add_norms(const ModelShape& shape) {
   const int64_t bytes = kTokens * shape.hidden_size * 2;
   const auto x = [=] { return random({kTokens, shape.hidden_size}); };
@@ -206,6 +254,7 @@ int main(int argc, char** argv) {
   lathe::add_peak();
   for (const int64_t length : {512, 1024, 2048, 4096}) lathe::add_attention(shape, length);
   lathe::add_head(shape);
+  lathe::add_lora_linear(shape);
   lathe::add_update();
   lathe::add_norms(shape);
   lathe::add_rotary(shape);
