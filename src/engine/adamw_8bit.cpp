@@ -1,6 +1,7 @@
 #include "engine/adamw_8bit.h"
 
 #include <ATen/ATen.h>
+#include <lathe/error.h>
 
 #include "base/memory_ledger.h"
 #include "config/moments_8bit.h"

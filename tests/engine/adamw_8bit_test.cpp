@@ -1,7 +1,9 @@
 #include "engine/adamw_8bit.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <lathe/error.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -47,7 +49,7 @@ TrainableParameter parameter_of(at::IntArrayRef sizes, Site site, bool decay, ui
 std::vector<TrainableParameter> start() {
   std::vector<TrainableParameter> parameters;
   parameters.push_back(parameter_of({70, 64}, Site::kEmbedTokens, true, 10));
-  parameters.push_back(parameter_of({96, 50}, Site::kQProj, true, 11));
+  parameters.push_back(parameter_of({96, 50}, Site::kQ, true, 11));
   parameters.push_back(parameter_of({1000}, Site::kInputNorm, false, 12));
   return parameters;
 }
@@ -95,14 +97,15 @@ TEST(AdamW8bit, FollowsBitsandbytesForFiftyUpdates) {
   std::vector<TrainableParameter> parameters = start();
   AdamW8bit optimizer(parameters, options());
   const std::vector<double> distances = follow(parameters, optimizer);
-  for (size_t i = 0; i < parameters.size(); ++i) EXPECT_LE(distances[i], 1e-5) << i;
+  const auto noise = oracle()["noise"].get<std::vector<double>>();
+  for (size_t i = 0; i < parameters.size(); ++i) EXPECT_LE(distances[i], 3 * noise[i]) << i;
   // Fp32 moments give the same only where bitsandbytes has such: in the embedding, and where there is little.
   std::vector<TrainableParameter> others = start();
   AdamW plain(others, options());
   const std::vector<double> of_fp32 = follow(others, plain);
-  EXPECT_LE(of_fp32[0], 1e-5);
-  EXPECT_GE(of_fp32[1], 1e-3);
-  EXPECT_LE(of_fp32[2], 1e-5);
+  EXPECT_LE(of_fp32[0], 3 * noise[0]);
+  EXPECT_GE(of_fp32[1], 10 * noise[1]);
+  EXPECT_LE(of_fp32[2], 3 * noise[2]);
 }
 
 TEST(AdamW8bit, HasTheStateOfBitsandbytes) {
@@ -157,7 +160,7 @@ TEST(AdamW8bit, GoesOnFromItsStateByteForByte) {
 
 TEST(AdamW8bit, ResultsDoNotDependOnThreads) {
   std::vector<TrainableParameter> one(1), many(1);
-  for (auto* parameters : {&one, &many}) (*parameters)[0] = parameter_of({300, 211}, Site::kUpProj, true, 4);
+  for (auto* parameters : {&one, &many}) (*parameters)[0] = parameter_of({300, 211}, Site::kUp, true, 4);
   AdamW8bit alone(one, options()), together(many, options());
   const int threads = at::get_num_threads();
   for (int64_t step = 1; step <= 3; ++step) {

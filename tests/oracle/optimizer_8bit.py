@@ -93,35 +93,49 @@ class Model(torch.nn.Module):
         self.norm = torch.nn.Parameter(torch.empty(1000))       # too small
 
 
-def run():
-    """50 updates with clipping through AdamW8bit, embeddings kept in fp32 as transformers' Trainer has it."""
+def train(nudge):
+    """50 updates with clipping through AdamW8bit, embeddings kept in fp32 as transformers' Trainer has it.
+
+    nudge: the weights start by so much, relatively, from where they start otherwise.
+    Returns the optimizer, the parameters, and (step, norm, parameters) of two updates.
+    """
     model = Model()
     parameters = [model.embedding.weight, model.matrix, model.norm]
     with torch.no_grad():
         for i, p in enumerate(parameters):
-            p.copy_(uniform(p.numel(), 10 + i).view(p.shape))
+            p.copy_(uniform(p.numel(), 10 + i).view(p.shape) * (1 + nudge * uniform(p.numel(), 20 + i).view(p.shape)))
     optimizer = bitsandbytes.optim.AdamW(
         [{"params": parameters[:2], "weight_decay": 0.1}, {"params": parameters[2:], "weight_decay": 0.0}],
         lr=1e-3, betas=(0.9, 0.99), eps=1e-8, optim_bits=8)
     bitsandbytes.optim.GlobalOptimManager.get_instance().register_module_override(
         model.embedding, "weight", {"optim_bits": 32})
-    out = {"weight_decay": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "max_norm": 1.0, "steps": []}
+    steps = []
     for step in range(1, 51):
-        rate = 1e-2 * (1 - step / 100)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = 1e-2 * (1 - step / 100)
         for i, p in enumerate(parameters):
             # Pulled to zero, with noise.
             p.grad = p.detach() * 0.05 + uniform(p.numel(), 1000 * i + step).view(p.shape) * 0.1
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if step in (1, 50):
-            out["steps"].append({"step": step, "norm": float(norm), "parameters": [hexed(p) for p in parameters]})
-    state = optimizer.state[model.matrix]
-    out["state"] = {"exp_avg": hexed(state["state1"]), "exp_avg_sq": hexed(state["state2"]),
-                    "exp_avg_absmax": hexed(state["absmax1"]), "exp_avg_sq_absmax": hexed(state["absmax2"])}
-    out["bits"] = [8 * optimizer.state[p]["state1"].element_size() for p in parameters]
-    return out
+            steps.append((step, float(norm), [p.detach().clone() for p in parameters]))
+    return optimizer, parameters, steps
+
+
+def run():
+    optimizer, parameters, steps = train(0)
+    nudged = [train(2.0 ** -bits)[2][-1][2] for bits in (22, 21, 20)]
+    state = optimizer.state[parameters[1]]
+    return {
+        "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "max_norm": 1.0,
+        "steps": [{"step": step, "norm": norm, "parameters": [hexed(p) for p in kept]} for step, norm, kept in steps],
+        # How far some last bits at the start lead in the end, where a code goes over: what a comparison can ask for.
+        "noise": [max(float((other[i] - p).norm() / p.norm()) for other in nudged) for i, p in enumerate(steps[-1][2])],
+        "state": {"exp_avg": hexed(state["state1"]), "exp_avg_sq": hexed(state["state2"]),
+                  "exp_avg_absmax": hexed(state["absmax1"]), "exp_avg_sq_absmax": hexed(state["absmax2"])},
+        "bits": [8 * optimizer.state[p]["state1"].element_size() for p in parameters],
+    }
 
 
 SHAPE = {"vocab_size": 1500, "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4,
