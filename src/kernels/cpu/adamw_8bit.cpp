@@ -49,11 +49,12 @@ void update_blocks(const Weights& weights, const T* gradient, const EightBitMome
     const int64_t size = std::min(kDynamicBlock, count - begin), block = begin / kDynamicBlock;
     uint8_t *m_codes = moments.exp_avg.codes + begin, *v_codes = moments.exp_avg_sq.codes + begin;
     float &m_absmax = moments.exp_avg.absmax[block], &v_absmax = moments.exp_avg_sq.absmax[block];
-    open_block(m_codes, m_absmax, m, size, mean);
-    open_block(v_codes, v_absmax, v, size, square);
+    open_block(m_codes, m, size, mean);
+    open_block(v_codes, v, size, square);
+    const V m_scale = hn::Set(D(), m_absmax), v_scale = hn::Set(D(), v_absmax);
     V m_largest = hn::Zero(D()), v_largest = m_largest;
     for_each_vector(size, [&](int64_t i, auto part) HWY_ATTR {
-      V first = load(m + i, part), second = load(v + i, part);
+      V first = hn::Mul(load(m + i, part), m_scale), second = hn::Mul(load(v + i, part), v_scale);
       const V before = weights.get(begin + i, part), g = load(gradient + begin + i, part);
       weights.set(update.as_bitsandbytes(before, g, first, second), begin + i, part);
       store(first, m + i, part);

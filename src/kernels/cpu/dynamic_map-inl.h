@@ -27,8 +27,11 @@ HWY_INLINE V larger(V largest, V magnitude) {
   return hn::IfThenElse(hn::Gt(magnitude, largest), magnitude, largest);
 }
 
-HWY_INLINE void open_block(const uint8_t* codes, float absmax, float* values, int64_t count, const Codes& map) {
-  for (int64_t i = 0; i < count; ++i) values[i] = map.values[codes[i]] * absmax;
+/// What each code stands for, in units of the block's scale. Look-ups one by one: gathers are slower on many
+/// processors.
+HWY_INLINE void open_block(const uint8_t* codes, float* values, int64_t count, const Codes& map) {
+  HWY_UNROLL(8)
+  for (int64_t i = 0; i < count; ++i) values[i] = map.values[codes[i]];
 }
 
 /// @param absmax the block's largest magnitude. 0 and infinity make NaN of values, which get code 0, as NaN itself
@@ -38,13 +41,14 @@ HWY_INLINE void close_block(const float* values, float absmax, uint8_t* codes, i
   HWY_ALIGN int32_t points[kDynamicBlock];
   const D d;
   const V factor = hn::Set(d, 1 / absmax), one = hn::Set(d, 1.0F), half = hn::Set(d, 0.5F);
-  const V top = hn::Set(d, static_cast<float>(kDynamicGrid - 1));
+  const V top = hn::Set(d, static_cast<float>(kDynamicGrid - 1)), last = hn::Add(top, half);
   for_each_vector(count, [&](int64_t i, auto part) HWY_ATTR {
     const V v = hn::Mul(load(values + i, part), factor);
-    const V kept = hn::IfThenElse(hn::IsNaN(v), hn::Neg(one), hn::Min(hn::Max(v, hn::Neg(one)), one));
-    const V point = hn::Add(hn::Mul(hn::Mul(hn::Add(kept, one), half), top), half);
-    store(hn::BitCast(d, hn::ConvertTo(DI(), point)), reinterpret_cast<float*>(points) + i, part);
+    const V point = hn::Add(hn::Mul(hn::Mul(hn::Add(v, one), half), top), half);
+    const V kept = hn::IfThenElse(hn::Gt(point, half), hn::Min(point, last), half);  // false for NaN
+    store(hn::BitCast(d, hn::ConvertTo(DI(), kept)), reinterpret_cast<float*>(points) + i, part);
   });
+  HWY_UNROLL(8)
   for (int64_t i = 0; i < count; ++i) codes[i] = map.grid[points[i]];
 }
 
