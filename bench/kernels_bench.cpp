@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/adamw.h"
+#include "kernels/adamw_8bit.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
@@ -141,6 +142,25 @@ void adamw_update_split(benchmark::State& state) {
 }
 BENCHMARK(adamw_update_split<float>);
 BENCHMARK(adamw_update_split<Bf16>);
+
+// Not bound by memory: codes are looked up one by one. Elements a second beside those of adamw_update_split.
+template <typename T>
+void adamw_8bit_update(benchmark::State& state) {
+  constexpr int64_t kCount = 1 << 22;
+  auto rounded = values<Bf16>(kCount);
+  std::vector<int16_t> rest(kCount);
+  const auto gradient = values<T>(kCount);
+  std::vector<uint8_t> m(kCount), v(kCount);
+  std::vector<float> m_absmax(kCount / kDynamicBlock), v_absmax(m_absmax.size());
+  const EightBitMoments moments{{m.data(), m_absmax.data()}, {v.data(), v_absmax.data()}};
+  const AdamWStep step = adamw_step(1e-5, 0.9, 0.999, 1e-8, 0.01, 10, 1);
+  for (auto _ : state) {
+    adamw_8bit(SplitMaster{rounded.data(), rest.data()}, gradient.data(), moments, kCount, step);
+  }
+  set_bytes(state, kCount, 2 * sizeof(float) + 4 * sizeof(uint8_t) + sizeof(T));
+}
+BENCHMARK(adamw_8bit_update<float>);
+BENCHMARK(adamw_8bit_update<Bf16>);
 
 void split_into_halves(benchmark::State& state) {
   const auto from = values<float>(1 << 22);

@@ -100,6 +100,12 @@ void settle_adapter(Settings& settings) {
   }
 }
 
+void note_paging(Settings& settings) {
+  if (settings.args.optim != "paged_adamw_8bit") return;
+  settings.notes.emplace_back(
+      "optim paged_adamw_8bit is adamw_bnb_8bit: its state lies in the CPU's memory, so there is nothing to page");
+}
+
 void settle_sampling(Settings& settings) {
   TrainingArguments& args = settings.args;
   const std::string& strategy = args.train_sampling_strategy;
@@ -219,6 +225,7 @@ void check_together(Settings& settings) {
   replace_fp16(settings);
   settle_warmup(settings);
   settle_adapter(settings);
+  note_paging(settings);
   settle_intervals(settings);
   settle_sampling(settings);
   settle_evaluation_data(settings);

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "config/deepspeed_keys.h"
+#include "config/moments_8bit.h"
 
 namespace lathe {
 namespace {
@@ -181,6 +182,12 @@ class DeepSpeedReader {
     if (!decoupled && settings_.args.weight_decay != 0) {
       return refuse("optimizer.params.adam_w_mode", "Adam with weight decay in the gradient is not supported",
                     "set adam_w_mode to true, or weight_decay to 0");
+    }
+    if (has_8bit_moments(settings_.args)) {
+      return refuse("optimizer.type",
+                    fmt::format("the optimizer {} of the DeepSpeed configuration contradicts 'optim' (\"{}\")",
+                                dump_json(*type), settings_.args.optim),
+                    "leave the block out, or set 'optim' to \"adamw_torch\"");
     }
     // DeepSpeed makes its optimizer from all parameters in one group.
     settings_.args.decay_all_parameters = true;

@@ -156,8 +156,10 @@ FieldGroup step_fields() {
 FieldGroup optimizer_fields() {
   return {"Optimizer and schedule",
           {
-              Field("optim", &T::optim, "the optimizer; both names are the same AdamW")
-                  .one_of({"adamw_torch", "adamw_torch_fused"}),
+              Field("optim", &T::optim,
+                    "the optimizer; the first two names are the same AdamW, those with 8bit the one of bitsandbytes "
+                    "with moments in 8 bits")
+                  .one_of({"adamw_torch", "adamw_torch_fused", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"}),
               Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
               Field("weight_decay", &T::weight_decay, "AdamW's, not on biases and norms").at_least(0),
               Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean").at_least(0).below(1),

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "config/moments_8bit.h"
 #include "config/target_modules.h"
 
 namespace lathe {
@@ -40,6 +41,10 @@ struct Work {
 /// Of a trained element: added up ones are fp32, others as the product leaves them (engine/trainable.h).
 int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
   return args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
+}
+
+int64_t moment_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
+  return has_8bit_moments(args) ? moments_8bit_bytes(shape, args) : 8 * trainable;
 }
 
 Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
@@ -201,7 +206,8 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   }
   add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
   add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
-  add(MemoryClass::kOptimizer, "AdamW's two moments", 8 * trainable);
+  add(MemoryClass::kOptimizer, has_8bit_moments(args) ? "AdamW's two moments, 8 bits" : "AdamW's two moments",
+      moment_bytes(shape, args, trainable));
 }
 
 }  // namespace
@@ -274,7 +280,7 @@ int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args,
   const int64_t weights = args.use_lora ? 4 * trainable : size_bytes(compute_dtype(args)) * shape.num_parameters();
   // Beside the moments a full run in bf16 keeps its masters.
   const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32;
-  const int64_t state = args.save_only_model ? 0 : 8 * trainable + (masters ? 4 * trainable : 0);
+  const int64_t state = args.save_only_model ? 0 : moment_bytes(shape, args, trainable) + (masters ? 4 * trainable : 0);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }
 

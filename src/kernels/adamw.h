@@ -10,7 +10,7 @@ namespace lathe::kernels {
 /// The scalars of one step, worked out once in double.
 struct AdamWStep {
   float decay;  ///< 1 - learning rate · weight decay
-  float one_minus_beta1;
+  float beta1, one_minus_beta1;
   float beta2, one_minus_beta2;
   float step_size;         ///< learning rate / (1 - beta1^t)
   float root_correction2;  ///< sqrt(1 - beta2^t)

@@ -8,11 +8,13 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/dynamic_map.h"
 
 namespace lathe::kernels {
 
 inline constexpr int64_t kFourBitBlock = 64;  ///< elements that share a scale
-inline constexpr int64_t kAbsmaxBlock = 256;  ///< scales that share a scale of their own (double quantisation)
+inline constexpr int64_t kAbsmaxBlock =
+    kDynamicBlock;  ///< scales that share a scale of their own (double quantisation)
 
 enum class FourBitType : uint8_t {
   kNf4,  ///< quantiles of a normal distribution
@@ -21,8 +23,6 @@ enum class FourBitType : uint8_t {
 
 /// What each of the 16 codes stands for, in units of its block's absmax.
 [[nodiscard]] const std::array<float, 16>& four_bit_values(FourBitType type);
-/// What each of the 256 codes of a scale stands for: bitsandbytes' signed dynamic map.
-[[nodiscard]] const std::array<float, 256>& dynamic_map_values();
 
 /// @param codes out: two a byte, the first in the high half; an odd last element is paired with a zero
 /// @param absmax out: one a block. A block that is not full is divided by its absmax instead of multiplied by the
@@ -33,7 +33,8 @@ void quantize_4bit(const float* x, uint8_t* codes, float* absmax, int64_t count,
 void dequantize_4bit(const uint8_t* codes, const float* absmax, float* y, int64_t count, FourBitType type);
 void dequantize_4bit(const uint8_t* codes, const float* absmax, Bf16* y, int64_t count, FourBitType type);
 
-/// Double quantisation: scales less their mean, in blocks of kAbsmaxBlock.
+/// Double quantisation: scales less their mean, in blocks of kAbsmaxBlock, in codes of the signed dynamic map
+/// (kernels/dynamic_map.h).
 /// @param x [count]  @param codes out: [count]  @param nested out: the absmax of each block
 void quantize_absmax(const float* x, uint8_t* codes, float* nested, int64_t count);
 /// absmax = value of the code · nested + offset, each operation rounded.

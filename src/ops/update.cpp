@@ -23,6 +23,18 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
 }
 
+void check_moment(const BlockwiseMoment& moment, int64_t count) {
+  LATHE_ASSERT(moment.codes.is_contiguous() && moment.codes.scalar_type() == at::kByte &&
+               moment.codes.numel() == count);
+  LATHE_ASSERT(moment.absmax.is_contiguous() && moment.absmax.scalar_type() == at::kFloat &&
+               moment.absmax.numel() == (count + kernels::kDynamicBlock - 1) / kernels::kDynamicBlock);
+}
+
+kernels::BlockwiseMoment from_block(const BlockwiseMoment& moment, int64_t block) {
+  return {mutable_elements<uint8_t>(moment.codes) + block * kernels::kDynamicBlock,
+          mutable_elements<float>(moment.absmax) + block};
+}
+
 }  // namespace
 
 double sum_of_squares(const at::Tensor& x) {
@@ -105,6 +117,33 @@ void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Ten
       } else if constexpr (std::is_same_v<T, float>) {
         LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
         kernels::adamw(mutable_elements<float>(master.weight) + begin, g, m, v, end - begin, step);
+      } else {
+        LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+      }
+    });
+  });
+}
+
+void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const BlockwiseMoment& exp_avg,
+                const BlockwiseMoment& exp_avg_sq, const kernels::AdamWStep& step) {
+  const int64_t count = master.weight.numel();
+  check_moment(exp_avg, count);
+  check_moment(exp_avg_sq, count);
+  LATHE_ASSERT(master.weight.is_contiguous() && gradient.is_contiguous() && gradient.numel() == count);
+  const ProfileScope profiled(ProfileKind::kOp, "adamw_8bit");
+  with_elements(gradient, [&](auto element) {
+    using T = decltype(element);
+    // Pieces are whole blocks: a scale belongs to one thread.
+    constexpr int64_t kBlock = kernels::kDynamicBlock;
+    at::parallel_for(0, exp_avg.absmax.numel(), kElementsATask / kBlock, [&](int64_t first, int64_t last) {
+      const int64_t begin = first * kBlock, size = std::min(last * kBlock, count) - begin;
+      const T* g = elements<T>(gradient) + begin;
+      const kernels::EightBitMoments moments{from_block(exp_avg, first), from_block(exp_avg_sq, first)};
+      if (master.rest.defined()) {
+        kernels::adamw_8bit(halves(master, begin), g, moments, size, step);
+      } else if constexpr (std::is_same_v<T, float>) {
+        LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
+        kernels::adamw_8bit(mutable_elements<float>(master.weight) + begin, g, moments, size, step);
       } else {
         LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
       }

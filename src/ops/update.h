@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/adamw.h"
+#include "kernels/adamw_8bit.h"
 
 namespace lathe::ops {
 
@@ -26,5 +27,14 @@ void assign_master(const MasterWeight& master, const at::Tensor& values);
 /// @param gradient fp32; with bf16 weights of a CPU bf16 too  @param exp_avg, exp_avg_sq fp32, updated in place
 void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,
            const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step);
+
+/// A moment in 8 bits (kernels/adamw_8bit.h).
+struct BlockwiseMoment {
+  at::Tensor codes;   ///< uint8, the parameter's shape
+  at::Tensor absmax;  ///< fp32, one for each kDynamicBlock elements begun
+};
+/// One update with such moments, on a CPU. All contiguous.  @param gradient as above
+void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const BlockwiseMoment& exp_avg,
+                const BlockwiseMoment& exp_avg_sq, const kernels::AdamWStep& step);
 
 }  // namespace lathe::ops

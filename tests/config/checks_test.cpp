@@ -70,6 +70,11 @@ TEST(Checks, QuantisedWeights) {
               Contains(HasSubstr("bnb_4bit_quant_type (weights are not quantised to 4 bits)")));
 }
 
+TEST(Checks, PagingIsSaidToDoNothing) {
+  EXPECT_THAT(load_with(R"("optim": "paged_adamw_8bit")").notes, Contains(HasSubstr("there is nothing to page")));
+  EXPECT_THAT(load_with(R"("optim": "adamw_8bit")").notes, Not(Contains(HasSubstr("there is nothing to page"))));
+}
+
 TEST(Checks, WarmupRatioTakesTheStepsPlace) {
   EXPECT_EQ(load_with(R"("warmup_ratio": 0.1)").args.warmup_steps, 0);
   const auto file_steps = load_with(R"("warmup_steps": 50)", {"warmup_ratio=0.1"}).args;

@@ -125,6 +125,8 @@ TEST(DeepSpeed, ContradictionsNameBothKeys) {
   EXPECT_THAT(
       refusal(R"({"optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}})", "\"learning_rate\": 1e-4"),
       HasSubstr("'optimizer.params.lr' (0.001) of the DeepSpeed configuration contradicts 'learning_rate' (0.0001)"));
+  EXPECT_THAT(refusal(R"({"optimizer": {"type": "AdamW"}})", "\"optim\": \"adamw_8bit\""),
+              HasSubstr("the optimizer \"AdamW\" of the DeepSpeed configuration contradicts 'optim' (\"adamw_8bit\")"));
   EXPECT_THAT(refusal(R"({"train_micro_batch_size_per_gpu": 8})", "\"per_device_train_batch_size\": 4"),
               HasSubstr("contradicts 'per_device_train_batch_size' (4)"));
   EXPECT_THAT(

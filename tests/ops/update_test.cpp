@@ -70,5 +70,31 @@ TEST(AdamWUpdate, SplitWeightsTakeThePathOfPlainOnes) {
   EXPECT_TRUE(at::equal(master.weight, read_master(master, 0, plain.numel()).view(plain.sizes()).to(at::kBFloat16)));
 }
 
+/// One moment of zeros for so many elements.
+BlockwiseMoment zero_moment(int64_t count) {
+  return {at::zeros({count}, at::dtype(at::kByte)), at::zeros({(count + 255) / 256}, at::dtype(at::kFloat))};
+}
+
+// Pieces are whole blocks wherever threads begin: the same codes and weights as from one call of the kernel.
+TEST(AdamW8bitUpdate, GivesEveryBlockToOneThread) {
+  for (const int64_t count : {int64_t{100}, int64_t{256 * 64 * 5}, int64_t{256 * 64 * 3 + 17}}) {
+    const at::Tensor start = draw({count}, 20), gradient = draw({count}, 21), expected = start.clone();
+    const BlockwiseMoment m = zero_moment(count), v = zero_moment(count), m1 = zero_moment(count),
+                          v1 = zero_moment(count);
+    for (int64_t t = 1; t <= 2; ++t) {
+      const kernels::AdamWStep step = kernels::adamw_step(1e-3, 0.9, 0.99, 1e-8, 0.1, t, 0.5);
+      adamw_8bit({start, {}}, gradient, m, v, step);
+      const auto moment = [](const BlockwiseMoment& of) {
+        return kernels::BlockwiseMoment{of.codes.mutable_data_ptr<uint8_t>(), of.absmax.mutable_data_ptr<float>()};
+      };
+      kernels::adamw_8bit(expected.mutable_data_ptr<float>(), gradient.const_data_ptr<float>(),
+                          {moment(m1), moment(v1)}, count, step);
+    }
+    EXPECT_TRUE(at::equal(start, expected));
+    EXPECT_TRUE(at::equal(m.codes, m1.codes) && at::equal(v.codes, v1.codes));
+    EXPECT_TRUE(at::equal(m.absmax, m1.absmax) && at::equal(v.absmax, v1.absmax));
+  }
+}
+
 }  // namespace
 }  // namespace lathe::ops

@@ -85,6 +85,30 @@ TEST_F(CheckpointTest, WhatASaveKilledBeforeItsEndLeftIsDropped) {
   EXPECT_EQ(folders(), (std::vector<int64_t>{9, 10, 11}));
 }
 
+// Rank 128: matrices of the tiny model's adapter are large enough for moments in 8 bits.
+TEST_F(CheckpointTest, MomentsIn8BitsGoOnToTheBit) {
+  const std::vector<std::string> words = {"optim=adamw_bnb_8bit", "lora_r=128", "learning_rate=0.001"};
+  run(words);
+  std::filesystem::rename(out(), root_ + "/undisturbed");
+  run(words);
+  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+  std::filesystem::remove(out("train_results.json"));
+  std::vector<std::string> again = words;
+  again.push_back("resume_from_checkpoint=true");
+  run(again);
+  for (const char* name :
+       {"adapter_model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/optimizer.safetensors"}) {
+    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+  }
+  const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
+  const std::string name = "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight";
+  EXPECT_EQ(state.tensors().at(name + ".exp_avg").dtype, DType::kU8);
+  EXPECT_EQ(state.tensors().at(name + ".exp_avg_absmax").shape, std::vector<int64_t>{64 * 128 / 256});
+  again.front() = "optim=adamw_torch";
+  std::filesystem::remove_all(out("checkpoint-10"));
+  EXPECT_THROW(run(again), Error);
+}
+
 TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {
   run();
   const std::string wanted = bytes("adapter_model.safetensors");

@@ -18,6 +18,7 @@ class Update {
   explicit Update(const AdamWStep& step)
       : decay_(hn::Set(D(), step.decay)),
         scale_(hn::Set(D(), step.gradient_scale)),
+        beta1_(hn::Set(D(), step.beta1)),
         weight1_(hn::Set(D(), step.one_minus_beta1)),
         beta2_(hn::Set(D(), step.beta2)),
         weight2_(hn::Set(D(), step.one_minus_beta2)),
@@ -29,12 +30,24 @@ class Update {
     const V g = hn::Mul(gradient, scale_);
     m = hn::MulAdd(weight1_, hn::Sub(g, m), m);
     v = hn::Add(hn::Mul(v, beta2_), hn::Mul(hn::Mul(weight2_, g), g));
+    return moved(before, m, v);
+  }
+  /// Moments rounded as bitsandbytes rounds them: what is left of each first, then the gradient's share in one
+  /// rounding.
+  HWY_INLINE V as_bitsandbytes(V before, V gradient, V& m, V& v) const {
+    const V g = hn::Mul(gradient, scale_);
+    m = hn::MulAdd(g, weight1_, hn::Mul(m, beta1_));
+    v = hn::MulAdd(hn::Mul(weight2_, g), g, hn::Mul(v, beta2_));
+    return moved(before, m, v);
+  }
+
+ private:
+  HWY_INLINE V moved(V before, V m, V v) const {
     const V denominator = hn::Add(hn::Div(hn::Sqrt(v), root2_), epsilon_);
     return hn::Sub(hn::Mul(before, decay_), hn::Div(hn::Mul(step_size_, m), denominator));
   }
 
- private:
-  V decay_, scale_, weight1_, beta2_, weight2_, root2_, epsilon_, step_size_;
+  V decay_, scale_, beta1_, weight1_, beta2_, weight2_, root2_, epsilon_, step_size_;
 };
 
 }  // namespace lathe::kernels::HWY_NAMESPACE

@@ -63,6 +63,7 @@ AdamWStep adamw_step(double learning_rate, double beta1, double beta2, double ep
   const auto count = static_cast<double>(step);
   const double correction1 = 1 - std::pow(beta1, count), correction2 = 1 - std::pow(beta2, count);
   return {.decay = static_cast<float>(1 - learning_rate * weight_decay),
+          .beta1 = static_cast<float>(beta1),
           .one_minus_beta1 = static_cast<float>(1 - beta1),
           .beta2 = static_cast<float>(beta2),
           .one_minus_beta2 = static_cast<float>(1 - beta2),

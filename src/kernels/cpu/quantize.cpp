@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <vector>
 
 #include "kernels/cpu/targets.h"
 
@@ -228,21 +227,6 @@ struct Bounds {
   std::array<float, 15> bounds{};
 };
 
-constexpr int kGrid = 65536;
-
-/// The code of each point of the grid that [-1, 1] is cut into.
-std::vector<uint8_t> make_grid() {
-  const std::array<float, 256>& map = dynamic_map_values();
-  std::vector<uint8_t> codes(kGrid);
-  size_t code = 0;
-  for (int i = 0; i < kGrid; ++i) {
-    const float value = -1.0F + (2.0F * static_cast<float>(i)) / (kGrid - 1);
-    while (code < 255 && 0.5F * (map[code] + map[code + 1]) < value) ++code;
-    codes[static_cast<size_t>(i)] = static_cast<uint8_t>(code);
-  }
-  return codes;
-}
-
 }  // namespace
 
 void quantize_4bit(const float* x, uint8_t* codes, float* absmax, int64_t count, FourBitType type) {
@@ -260,25 +244,12 @@ void dequantize_4bit(const uint8_t* codes, const float* absmax, Bf16* y, int64_t
 }
 
 void quantize_absmax(const float* x, uint8_t* codes, float* nested, int64_t count) {
-  static const std::vector<uint8_t> grid = make_grid();
-  for (int64_t begin = 0; begin < count; begin += kAbsmaxBlock) {
-    const int64_t end = std::min(count, begin + kAbsmaxBlock);
-    float largest = 0;
-    for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(x[i]));
-    nested[begin / kAbsmaxBlock] = largest;
-    const float factor = 1 / largest;
-    for (int64_t i = begin; i < end; ++i) {
-      const float value = x[i] * factor;
-      codes[i] = largest == 0 || std::isnan(value)
-                     ? uint8_t{0}
-                     : grid[static_cast<size_t>((std::clamp(value, -1.0F, 1.0F) + 1) * 0.5F * (kGrid - 1) + 0.5F)];
-    }
-  }
+  quantize_blockwise(x, codes, nested, count, DynamicMap::kSigned);
 }
 
 void dequantize_absmax(const uint8_t* codes, const float* nested, float offset, float* absmax, int64_t first,
                        int64_t count) {
-  const std::array<float, 256>& map = dynamic_map_values();
+  const std::array<float, 256>& map = dynamic_map_values(DynamicMap::kSigned);
   for (int64_t i = 0; i < count; ++i) absmax[i] = map[codes[i]] * nested[(first + i) / kAbsmaxBlock] + offset;
 }
 

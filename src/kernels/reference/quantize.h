@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/quantize.h"
+#include "kernels/reference/dynamic_map.h"
 #include "kernels/reference/scalar.h"
 
 namespace lathe::kernels::reference {
@@ -52,31 +53,17 @@ void dequantize_4bit(const uint8_t* codes, const float* absmax, T* y, int64_t co
   }
 }
 
-/// As kernels::quantize_absmax: a value is first put on a grid of 65,536 points, then on the nearest value of the map.
+/// As kernels::quantize_absmax.
 inline void quantize_absmax(const float* x, uint8_t* codes, float* nested, int64_t count) {
-  const std::array<float, 256>& map = dynamic_map_values();
-  for (int64_t i = 0; i < count; ++i) {
-    float& largest = nested[i / kAbsmaxBlock];
-    if (i % kAbsmaxBlock == 0) {
-      largest = 0;
-      for (int64_t k = i; k < std::min(count, i + kAbsmaxBlock); ++k) largest = std::max(largest, std::fabs(x[k]));
-    }
-    codes[i] = 0;
-    if (largest == 0 || std::isnan(x[i] * (1 / largest))) continue;
-    const float value = std::clamp(x[i] * (1 / largest), -1.0F, 1.0F);
-    const auto point = static_cast<int>((value + 1) * 0.5F * 65535 + 0.5F);
-    const float on_grid = -1 + (2.0F * static_cast<float>(point)) / 65535;
-    size_t code = 0;
-    while (code < 255 && 0.5F * (map[code] + map[code + 1]) < on_grid) ++code;
-    codes[i] = static_cast<uint8_t>(code);
-  }
+  reference::quantize_blockwise(x, codes, nested, count, DynamicMap::kSigned);
 }
 
 /// As kernels::dequantize_absmax.
 inline void dequantize_absmax(const uint8_t* codes, const float* nested, float offset, float* absmax, int64_t first,
                               int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const double product = wide(dynamic_map_values()[codes[i]]) * wide(nested[(first + i) / kAbsmaxBlock]);
+    const double product =
+        wide(dynamic_map_values(DynamicMap::kSigned)[codes[i]]) * wide(nested[(first + i) / kAbsmaxBlock]);
     absmax[i] = narrow<float>(round_to<float>(product) + wide(offset));
   }
 }

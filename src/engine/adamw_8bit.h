@@ -1,0 +1,29 @@
+#pragma once
+// AdamW with moments in 8 bits, as bitsandbytes' AdamW8bit under transformers' Trainer.
+#include "engine/adamw.h"
+
+namespace lathe {
+
+/// Dettmers et al. 2022 (kernels/adamw_8bit.h): 2.03 bytes a parameter for both moments in place of 8. The moments of
+/// small parameters (config/moments_8bit.h) and, as the Trainer asks of bitsandbytes, of embeddings stay fp32: an
+/// embedding's rows that a batch does not touch differ from the others by orders of magnitude. A tied head is the
+/// embedding. Decay as AdamW's. CPU alone.
+class AdamW8bit final : public Optimizer {
+ public:
+  /// @param parameters have to outlive the optimizer; their masters are updated in place.
+  AdamW8bit(std::vector<TrainableParameter>& parameters, AdamWOptions options);
+  [[nodiscard]] std::vector<StateTensor> state(size_t parameter) override;
+
+ private:
+  /// Where there is no absmax, `codes` are fp32 values.
+  struct Moments {
+    ops::BlockwiseMoment exp_avg, exp_avg_sq;
+  };
+  void update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) override;
+
+  std::vector<TrainableParameter>& parameters_;
+  AdamWOptions options_;
+  std::vector<Moments> moments_;
+};
+
+}  // namespace lathe

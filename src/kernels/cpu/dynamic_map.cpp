@@ -1,0 +1,42 @@
+#include "kernels/dynamic_map.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/dynamic_map.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/dynamic_map-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace lathe::kernels::HWY_NAMESPACE {
+
+void close_blocks(const float* x, uint8_t* codes, float* absmax, int64_t count, DynamicMap map) {
+  const Codes of = codes_of(map);
+  for (int64_t begin = 0; begin < count; begin += kDynamicBlock) {
+    const int64_t size = std::min(kDynamicBlock, count - begin);
+    V largest = hn::Zero(D());
+    for_each_vector(
+        size, [&](int64_t i, auto part) HWY_ATTR { largest = larger(largest, hn::Abs(load(x + begin + i, part))); });
+    float& scale = absmax[begin / kDynamicBlock];
+    scale = hn::GetLane(hn::MaxOfLanes(D(), largest));
+    close_block(x + begin, scale, codes + begin, size, of);
+  }
+}
+
+}  // namespace lathe::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lathe::kernels {
+HWY_EXPORT(close_blocks);
+
+void quantize_blockwise(const float* x, uint8_t* codes, float* absmax, int64_t count, DynamicMap map) {
+  HWY_DYNAMIC_DISPATCH(close_blocks)(x, codes, absmax, count, map);
+}
+
+}  // namespace lathe::kernels
+#endif
