@@ -57,8 +57,8 @@ class ParameterStore final : public WeightSource, public GradientSink {
   [[nodiscard]] TensorMap trained_weights() const;  ///< as the model reads them, by id
   [[nodiscard]] TensorMap all_weights() const;      ///< base weights with trained values, compute dtype
   /// Copies values into the masters (a checkpoint's, the best ones').
-  /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing or
-  /// misshapen.
+  /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing,
+  /// misshapen or does not train.
   void load_trained(const TensorMap& values);
   /// What a checkpoint needs beside the model's own files to go on: the fp32 master where the model reads a rounded
   /// one.

@@ -33,7 +33,7 @@ ModelSaver::ModelSaver(const TrainingArguments& args, ModelShape shape, std::opt
 
 FilesToSave ModelSaver::files(const ParameterStore& store) const {
   FilesToSave files =
-      lora_ ? adapter_files(*lora_, store.trained_weights()) : model_weight_files(shape_, store.all_weights());
+      lora_ ? adapter_files(*lora_, shape_, store.trained_weights()) : model_weight_files(shape_, store.all_weights());
   if (!lora_) add_if_there(files, model_directory_, "generation_config.json");
   add_tokenizer(files);
   return files;

@@ -13,7 +13,7 @@ from transformers.utils import logging
 import base_models
 import rival
 from cases import flat_config, load_cases, rows_file
-from checks import Expected, Report, check_controls, check_initial_values, check_same_curve, relative
+from checks import Expected, Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
 from compare import FP32, Bounds, compare_adapters, compare_logs
 from lathe import Run, run, tail
 from make_values import initial_hashes
@@ -83,7 +83,7 @@ def main() -> int:
         ours = Run(binary, config, work, "ours")
         check_same_curve(ours, expected, bounds, report)
         check_initial_values(binary, config, work, expected, report)
-        check_controls(binary, config, work, expected, bounds, report)
+        check_controls(binary, config, work, expected, bounds, report, controls_of(config))
         check_adapter_exchange(binary, case, ours, theirs, work, bounds, report)
         if not config["bf16"]:  # bf16 has ties that rounding decides
             check_generation(binary, config, ours, report)
