@@ -19,17 +19,21 @@ def speed(plain: dict | None) -> str:
     return "–" if plain is None else plain.get("failed") or f"{tokens_per_second(plain):.0f}"
 
 
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
 def memory(plain: dict | None) -> str:
-    return "–" if plain is None else f"{plain['peak_rss'] / 1e9:.2f} GB"
+    return "–" if plain is None else gigabytes(plain["peak_rss"])
 
 
 def as_they_stand(measured: dict) -> str:
-    lines = ["| `-t` | updates | tokens trained | real tokens/s | peak RSS | of it mapped files | planned | counted | loss, first and last |",
-             "|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| `-t` | tokens trained | peak RSS | of it mapped files | planned | counted | loss, first and last | planned for whole rows |",
+             "|---|---|---|---|---|---|---|---|"]
     for name in PRESETS:
         one = measured[name]
-        lines.append(f"| `{name}` | {one['updates']} | {one['tokens']} | {one['speed']:.0f} | {memory(one)} | {one['file_backed'] / 1e9:.2f} GB "
-                     f"| {one['planned'] / 1e9:.2f} GB | {one['counted'] / 1e9:.2f} GB | {one['losses'][0]:.3f}, {one['losses'][1]:.3f} |")
+        lines.append(f"| `{name}` | {one['tokens']} | {memory(one)} | {gigabytes(one['file_backed'])} | {gigabytes(one['planned'])} "
+                     f"| {gigabytes(one['counted'])} | {one['losses'][0]:.3f}, {one['losses'][1]:.3f} | {gigabytes(one['planned_whole'])} |")
     return "\n".join(lines)
 
 
@@ -55,7 +59,7 @@ def answer(document: dict, table: str, row: str, kind: str) -> str:
     if one is None:
         return "not measured"
     if table == "as_they_stand":
-        return memory(one)
+        return f"{memory(one)}; planned for whole rows: {gigabytes(one['planned_whole'])}"
     base = document[table]["lora"]
     def changed(side: str) -> str:
         mine, of = one[side], base[side]
@@ -79,8 +83,9 @@ def text(document: dict) -> str:
     parts = [f"Measured by `bench/presets` on {machine['processor']}, {machine['threads']} threads, with random weights of Qwen2.5-0.5B's shape and rows of "
              "GSM8K. Memory is the largest resident set of the process. On a GPU other figures hold."]
     if "as_they_stand" in document:
-        parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {UPDATES} updates on rows of at most {LONGEST_ROW} tokens (longer ones "
-                  "dropped), no evaluation, no saving. The loss is that of random weights, and most of each run is its preset's warm-up.",
+        parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {UPDATES} updates on rows cut on the left to {LONGEST_ROW} tokens, "
+                  "no evaluation, no saving. The loss is that of random weights, and each run is its preset's warm-up. Presets differ in several things at once, so "
+                  "speeds stand in the next table. The last column is the plan for a batch of rows of the preset's own `max_seq_length`.",
                   as_they_stand(document["as_they_stand"])]
     if "one_at_a_time" in document:
         parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {STEPS} steps, the first one "

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "config/model_shape.h"
 #include "data/encode_segments.h"
+#include "model/dora.h"
 #include "model/lora.h"
 #include "model/model_files.h"
 
@@ -88,8 +89,13 @@ InferenceModel::InferenceModel(const InferenceRequest& request) {
   TensorMap weights = load_model_weights(folders.base, shape_, options.compute_dtype);
   if (!folders.adapter.empty()) {
     LoadedAdapter adapter = load_adapter(folders.adapter, shape_);
-    options.lora = {.r = adapter.config.r, .scale = adapter.config.scale()};
-    for (const auto& [id, tensor] : adapter.weights) weights[id] = tensor.to(options.compute_dtype);
+    options.lora = {.r = adapter.config.r, .scale = adapter.config.scale(), .magnitudes_fixed = true};
+    for (auto& [id, tensor] : adapter.weights) {
+      if (id.part != Part::kLoraMagnitude) tensor = tensor.to(options.compute_dtype);
+    }
+    add_adapter(weights, adapter.config, shape_, adapter.weights);
+    fix_magnitudes(weights, adapter.config);
+    shape_ = shape_behind(adapter.config, shape_);
   }
   weights_ = std::make_unique<ParameterStore>(shape_, std::move(weights), std::vector<ParameterId>{});
   model_ = std::make_unique<CausalLM>(shape_, options);

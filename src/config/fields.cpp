@@ -116,6 +116,19 @@ FieldGroup adapter_fields() {
               .idle("use_lora is false", no_adapter),
           Field("use_rslora", &T::use_rslora, "scale by lora_alpha / sqrt(lora_r)")
               .idle("use_lora is false", no_adapter),
+          Field("use_dora", &T::use_dora,
+                "DoRA: weight and adapter give the direction, a vector that trains gives each output's magnitude")
+              .idle("use_lora is false", no_adapter),
+          Field("modules_to_save", &T::modules_to_save,
+                "modules that train whole beside the adapter and are saved with it, e.g. \"embed_tokens,lm_head\"; a "
+                "name is the end of a module's full name, so \"norm\" is every norm (docs/adapters.md)")
+              .also({"additional_target"})
+              .idle("use_lora is false", no_adapter),
+          Field("ensure_weight_tying", &T::ensure_weight_tying,
+                "tied embeddings named in modules_to_save stay one matrix; false, as in peft: a copy of one trains and "
+                "the other stays as it was")
+              .idle("use_lora is false, or modules_to_save is empty",
+                    [](const T& args) { return no_adapter(args) || args.modules_to_save.empty(); }),
       }};
 }
 

@@ -138,12 +138,10 @@ void add_logging_and_saving(std::vector<ForeignKey>& all) {
 
 void add_adapter(std::vector<ForeignKey>& all) {
   append(all, {
-                  {"use_dora", "false", "DoRA is not part of this version: use plain LoRA"},
                   {"peft_type", "\"LORA\"", "LoRA is the one kind of adapter: use \"LORA\" or remove the key"},
                   {"task_type", "\"CAUSAL_LM\" null", "these models predict the next token: remove the key"},
                   {"bias", "\"none\"", kFullLinear},
                   {"lora_bias", "false", kFullLinear},
-                  {"modules_to_save", "null []", kFullLinear},
                   {"init_lora_weights", "true", kFullLinear},
                   {"rank_pattern", "null {}", kFullLinear},
                   {"alpha_pattern", "null {}", kFullLinear},

@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kLossChunkTokens = 320;     // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
 constexpr int64_t kTrainedChunkTokens = 512;  // twice loss_chunk_tokens, while the matrix trains (model/head.cpp)
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // ops/linear.cpp
+constexpr int64_t kDoraPiece = int64_t{1} << 18;      // model/dora.cpp, ops/columns.cpp
 constexpr int64_t kFixed = 128 << 10;                 // a margin: tiny shapes were seen 85 KB beyond the terms named
 constexpr int64_t kQueryBlock = 48;                   // kernels/cpu/attention.cpp
 constexpr int64_t kBlockRows = 96;                    // kernels/cpu/attention_bf16_block.h
@@ -34,8 +35,11 @@ struct Work {
   bool widened = false;    // gradients are kept in fp32, products are bf16
   int64_t e = 4, t = 0, n = 0, longest = 0;
   int64_t h = 0, q = 0, k = 0, i = 0, v = 0;
-  int64_t r = 0;              // rank, 0 without adapters
-  int64_t adapted_sites = 0;  // of the fullest layer
+  bool head_trains = false, table_trains = false;
+  int64_t trained_projection = 0;  // elements of the largest
+  int64_t r = 0;                   // rank, 0 without adapters
+  int64_t adapted_sites = 0;       // of the fullest layer
+  int64_t dora_width = 0;          // DoRA: what these sites put out for a token
 };
 
 /// Of a trained element: added up ones are fp32, others as the product leaves them (engine/trainable.h).
@@ -45,6 +49,54 @@ int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
 
 int64_t moment_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   return has_8bit_moments(args) ? moments_8bit_bytes(shape, args) : 8 * trainable;
+}
+
+ModulesToSave modules_to_save(const TrainingArguments& args) {
+  return {.names = args.modules_to_save, .ensure_weight_tying = args.ensure_weight_tying};
+}
+
+std::vector<LinearModule> modules_with_adapters(const ModelShape& shape, const TrainingArguments& args) {
+  return adapted_modules(shape, args.lora_target_modules.value_or("all-linear"), modules_to_save(args));
+}
+
+/// Elements of DoRA's magnitudes.
+int64_t magnitudes_of(const std::vector<LinearModule>& modules) {
+  int64_t count = 0;
+  for (const LinearModule& module : modules) count += module.out;
+  return count;
+}
+
+/// What modules_to_save copies, in elements.
+struct Copies {
+  int64_t all = 0, vectors = 0;
+  int64_t replaced = 0;  // of the base model's weights that are held no more
+};
+
+Copies copies_of(const ModelShape& shape, const TrainingArguments& args) {
+  Copies copies;
+  const ModulesToSave modules = modules_to_save(args);
+  for (const CopiedParameter& one : copied_parameters(modules, shape)) {
+    copies.all += one.elements;
+    if (!one.matrix) copies.vectors += one.elements;
+  }
+  // Of a tied table one end alone may be replaced, and two copies take the place of one.
+  copies.replaced = copies.all - (modules.unties(shape) ? shape.vocab_size * shape.hidden_size : 0);
+  return copies;
+}
+
+/// Which weights of the model itself train.
+void add_trained(Work& w, const TrainingArguments& args) {
+  if (!w.adapter) {
+    w.head_trains = w.table_trains = true, w.trained_projection = w.h * w.i;
+    return;
+  }
+  for (const CopiedParameter& one : copied_parameters(modules_to_save(args), w.shape)) {
+    if (one.module.ends_with("_proj") && one.matrix)
+      w.trained_projection = std::max(w.trained_projection, one.elements);
+    w.table_trains |= one.module == "model.embed_tokens";
+    w.head_trains |= one.module == "lm_head";
+  }
+  w.head_trains |= modules_to_save(args).copies_tied(w.shape);
 }
 
 Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
@@ -58,10 +110,13 @@ Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadS
   w.t = load.tokens, w.n = load.targets, w.longest = load.longest_row;
   w.h = shape.hidden_size, w.i = shape.intermediate_size, w.v = shape.vocab_size;
   w.q = shape.num_heads * shape.head_dim, w.k = shape.num_kv_heads * shape.head_dim;
+  add_trained(w, args);
   if (!w.adapter) return w;
   w.r = args.lora_r;
-  const auto modules = adapted_modules(shape, args.lora_target_modules.value_or("all-linear")).size();
-  w.adapted_sites = (static_cast<int64_t>(modules) + shape.num_layers - 1) / shape.num_layers;
+  const std::vector<LinearModule> modules = modules_with_adapters(shape, args);
+  const auto a_layer = [&](int64_t of_all) { return (of_all + shape.num_layers - 1) / shape.num_layers; };
+  w.adapted_sites = a_layer(static_cast<int64_t>(modules.size()));
+  if (args.use_dora) w.dora_width = a_layer(magnitudes_of(modules));
   return w;
 }
 
@@ -74,14 +129,19 @@ int64_t num_threads() {
 
 /// Everything that a layer keeps from forward to backward, apart from its input.
 int64_t layer_inside(const Work& w) {
-  return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r) + 4 * w.t * w.shape.num_heads;
+  return w.e * w.t * (w.q + 2 * w.k + w.q + w.h + 2 * w.i + w.adapted_sites * w.r + w.dora_width) +
+         4 * w.t * w.shape.num_heads;
 }
 /// The part of it that backward works out again.
 int64_t layer_recomputed(const Work& w) {
   if (w.recomputed == "layer") return layer_inside(w);
   const int64_t adapters = w.adapted_sites == 7 ? w.r : 0;  // of fewer, it is not said which
-  if (w.recomputed == "mlp") return w.e * w.t * (2 * w.i + 2 * adapters);
-  if (w.recomputed == "attention") return w.e * w.t * (2 * w.q + 2 * w.k + 3 * adapters) + 4 * w.t * w.shape.num_heads;
+  const bool dora = w.adapted_sites == 7 && w.dora_width > 0;
+  if (w.recomputed == "mlp") return w.e * w.t * ((dora ? 4 : 2) * w.i + 2 * adapters);
+  if (w.recomputed == "attention") {
+    const int64_t directions = dora ? w.q + 2 * w.k : 0;
+    return w.e * w.t * (2 * w.q + 2 * w.k + directions + 3 * adapters) + 4 * w.t * w.shape.num_heads;
+  }
   return 0;
 }
 int64_t layer_input(const Work& w) {
@@ -129,32 +189,42 @@ int64_t weight_gradient_scratch(const Work& w, int64_t elements) {
   return w.widened ? (w.e + 4) * std::min(elements, kWidenedAtOnce) : 0;
 }
 
+/// DoRA beside that: rows of an adapted weight, pieces of activations and B in fp32; what goes through W a second time.
+int64_t dora_scratch(const Work& w, bool backward) {
+  if (w.dora_width == 0) return 0;
+  const int64_t rows = std::min(kDoraPiece, std::max(w.h, w.t) * w.i);
+  const int64_t through = (backward ? 1 : 0) + (w.dropout ? 1 : 0);
+  return 4 * (3 * rows + 2 * w.r * (w.h + w.i)) + w.e * w.t * w.i * through;
+}
+
 /// Alive beside what is saved while one layer runs forward.
 int64_t forward_scratch(const Work& w) {
   const int64_t base = w.e * w.t * (w.h + w.q + w.k + w.q);  // normed input, rotated q and k, attention's output
   const int64_t mlp = w.e * w.t * (2 * w.h + w.i + (w.dropout ? w.i : 0));
   const int64_t norm = norm_scratch(w, std::max(w.h, w.norms ? w.q : 0));
-  return base + std::max({mlp, norm, attention_scratch(w, false)});
+  return base + dora_scratch(w, false) + std::max({mlp, norm, attention_scratch(w, false)});
 }
 
 /// Alive beside what is saved while one layer runs backward.
 int64_t backward_scratch(const Work& w) {
-  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + weight_gradient_scratch(w, (w.adapter ? w.r : w.h) * w.i);
+  const int64_t matrix = std::max(w.trained_projection, w.r * w.i);
+  const int64_t mlp = w.e * w.t * (w.dropout ? 4 : 2) * w.i + weight_gradient_scratch(w, matrix);
   const int64_t heads = w.e * w.t * (w.h + 3 * w.q + 3 * w.k);  // dmiddle, rotated, d of each
   const int64_t norm = norm_backward_scratch(w, std::max(w.h, w.norms ? w.q : 0));
   const int64_t attention = heads + std::max(attention_scratch(w, true), norm);
-  return 3 * layer_input(w) + std::max(mlp, attention);  // the gradients on both sides of it and the residual's
+  // The gradients on both sides of the layer and the residual's.
+  return 3 * layer_input(w) + dora_scratch(w, true) + std::max(mlp, attention);
 }
 
 /// The last hidden state, its supervised rows, and one chunk of logits.
 int64_t head_scratch(const Work& w) {
   const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
-  const int64_t chunk = w.e * std::min(w.n, w.adapter ? kLossChunkTokens : kTrainedChunkTokens) * w.v;
-  return rows + chunk + (w.adapter ? 0 : weight_gradient_scratch(w, w.v * w.h));
+  const int64_t chunk = w.e * std::min(w.n, w.head_trains ? kTrainedChunkTokens : kLossChunkTokens) * w.v;
+  return rows + chunk + weight_gradient_scratch(w, w.head_trains ? w.v * w.h : 0);
 }
 
 int64_t embedding_scratch(const Work& w) {
-  return w.adapter ? 0 : (3 * 4 + w.e) * w.t * w.h;  // rows of tokens that occur: what was, what comes, their sum
+  return !w.table_trains ? 0 : (3 * 4 + w.e) * w.t * w.h;  // rows of tokens that occur: what was, what comes, their sum
 }
 
 /// Every phase of a step beside what is saved for it; the largest counts, and a tenth more for what is too small to be
@@ -176,7 +246,7 @@ void add_quantized_weights(MemoryPlan& plan, const ModelShape& shape, const Trai
     largest = std::max(largest, module.in * module.out);
     projections += module.in * module.out;
   }
-  const int64_t rest = shape.num_parameters() - shape.num_layers * projections;
+  const int64_t rest = shape.num_parameters() - shape.num_layers * projections - copies_of(shape, args).replaced;
   const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
   plan.mapped_bytes = in_place ? rest * size_bytes(compute) : 0;
   plan.terms.push_back({MemoryClass::kWeights, fmt::format("{}-bit frozen weights", args.quantization_bit),
@@ -189,23 +259,28 @@ void add_quantized_weights(MemoryPlan& plan, const ModelShape& shape, const Trai
 
 void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute,
                  int64_t trainable) {
-  const int64_t base = shape.num_parameters(), e = size_bytes(compute);
+  const int64_t e = size_bytes(compute);
+  const Copies copies = args.use_lora ? copies_of(shape, args) : Copies();
+  const int64_t base = shape.num_parameters() - copies.replaced;
+  const int64_t adapter = args.use_lora ? trainable - copies.all : 0;
+  const int64_t magnitudes = args.use_dora ? magnitudes_of(modules_with_adapters(shape, args)) : 0;
   const auto add = [&](MemoryClass memory_class, const char* name, int64_t bytes) {
     if (bytes > 0) plan.terms.push_back({memory_class, name, bytes});
   };
   if (args.use_qlora) {
     add_quantized_weights(plan, shape, args, compute);
-    add(MemoryClass::kWeights, "adapter", e * trainable);
   } else if (args.use_lora) {
     const bool in_place = shape.torch_dtype == compute && !args.init_from_scratch;
     plan.mapped_bytes = in_place ? base * e : 0;
     add(MemoryClass::kWeights, in_place ? "frozen weights, read in place" : "frozen weights", base * e);
-    add(MemoryClass::kWeights, "adapter", e * trainable);
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
   }
-  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
-  add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
+  add(MemoryClass::kWeights, "adapter", e * (adapter - magnitudes) + 4 * magnitudes);
+  add(MemoryClass::kWeights, "copies of modules_to_save", e * copies.all);
+  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * (trainable - magnitudes));
+  const int64_t vectors = magnitudes + copies.vectors;
+  add(MemoryClass::kGradients, "gradients", 4 * vectors + gradient_bytes(args, compute) * (trainable - vectors));
   add(MemoryClass::kOptimizer, has_8bit_moments(args) ? "AdamW's two moments, 8 bits" : "AdamW's two moments",
       moment_bytes(shape, args, trainable));
 }
@@ -238,7 +313,9 @@ int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args) 
 
 int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args) {
   if (!args.use_lora) return shape.num_parameters();
-  return adapter_parameters(shape, args.lora_target_modules.value_or("all-linear"), args.lora_r);
+  const std::vector<LinearModule> modules = modules_with_adapters(shape, args);
+  return adapter_parameters(modules, args.lora_r) + (args.use_dora ? magnitudes_of(modules) : 0) +
+         copies_of(shape, args).all;
 }
 
 LoadShape nominal_load(const TrainingArguments& args) {
@@ -277,10 +354,10 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 }
 
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
-  const int64_t weights = args.use_lora ? 4 * trainable : size_bytes(compute_dtype(args)) * shape.num_parameters();
-  // Beside the moments a full run in bf16 keeps its masters.
-  const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32;
-  const int64_t state = args.save_only_model ? 0 : moment_bytes(shape, args, trainable) + (masters ? 4 * trainable : 0);
+  const int64_t copied = args.use_lora ? copies_of(shape, args).all : trainable, e = size_bytes(compute_dtype(args));
+  const int64_t weights = args.use_lora ? 4 * (trainable - copied) + e * copied : e * shape.num_parameters();
+  // Beside the moments, weights of the model itself that train in bf16 have their masters there.
+  const int64_t state = args.save_only_model ? 0 : moment_bytes(shape, args, trainable) + (e == 4 ? 0 : 4 * copied);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }
 

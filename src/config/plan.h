@@ -36,7 +36,7 @@ struct MemoryPlan {
 [[nodiscard]] DType compute_dtype(const TrainingArguments& args);
 /// Bytes of the decoder layers' linear weights as use_qlora holds them: codes, scales, and the scales' scales.
 [[nodiscard]] int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args);
-/// Elements that train: the adapter's, or all of the model's.
+/// Elements that train: the adapter's with the copies of modules_to_save, or all of the model's.
 [[nodiscard]] int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args);
 /// The largest micro-batch that the settings allow, before any row is known.
 [[nodiscard]] LoadShape nominal_load(const TrainingArguments& args);

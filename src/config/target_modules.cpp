@@ -36,11 +36,13 @@ bool is_expression(const std::string& target_modules) {
   return target_modules.find_first_of("\\^$*+?()[]{}|") != std::string::npos;
 }
 
-std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules) {
+std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules,
+                                          const ModulesToSave& saved) {
   const bool all = target_modules == "all-linear", expression = is_expression(target_modules);
   const std::vector<std::string> names = split_list(target_modules);
   const std::regex regex = expression ? compile(target_modules) : std::regex();
   const auto chosen = [&](const std::string& module) {
+    if (saved.keeps_adapters_off(module)) return false;
     if (all) return true;
     if (expression) return std::regex_match(module, regex);
     return std::any_of(names.begin(), names.end(),
@@ -55,9 +57,9 @@ std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::st
   return modules;
 }
 
-int64_t adapter_parameters(const ModelShape& shape, const std::string& target_modules, int64_t r) {
+int64_t adapter_parameters(const std::vector<LinearModule>& modules, int64_t r) {
   int64_t count = 0;
-  for (const LinearModule& module : adapted_modules(shape, target_modules)) count += r * (module.in + module.out);
+  for (const LinearModule& module : modules) count += r * (module.in + module.out);
   return count;
 }
 

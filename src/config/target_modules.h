@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/model_shape.h"
+#include "config/modules_to_save.h"
 
 namespace lathe {
 
@@ -21,9 +22,11 @@ struct LinearModule {
 [[nodiscard]] bool is_expression(const std::string& target_modules);
 
 /// The modules of the whole model that get an adapter. @throws Error(kConfig) for an expression that is none.
-[[nodiscard]] std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules);
+/// @param saved what it names gets none
+[[nodiscard]] std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules,
+                                                        const ModulesToSave& saved = {});
 
 /// Elements of A and B of all adapters of rank r.
-[[nodiscard]] int64_t adapter_parameters(const ModelShape& shape, const std::string& target_modules, int64_t r);
+[[nodiscard]] int64_t adapter_parameters(const std::vector<LinearModule>& modules, int64_t r);
 
 }  // namespace lathe

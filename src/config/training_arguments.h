@@ -45,6 +45,9 @@ struct TrainingArguments {
   double lora_dropout = 0.1;
   std::optional<std::string> lora_target_modules = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
   bool use_rslora = false;
+  bool use_dora = false;
+  std::vector<std::string> modules_to_save;
+  bool ensure_weight_tying = false;
 
   // Steps
   double num_train_epochs = 3;

@@ -10,14 +10,10 @@
 namespace lathe {
 namespace {
 
-bool is_adapter(const ParameterId& id) {
-  return id.part == Part::kLoraA || id.part == Part::kLoraB;
-}
-
 /// transformers leaves biases and norms without decay (get_decay_parameter_names); adapters have neither in their
 /// names.
 bool decays(const ParameterId& id) {
-  if (is_adapter(id)) return true;
+  if (is_adapter(id.part)) return true;
   switch (id.site) {
     case Site::kInputNorm:
     case Site::kQNorm:
@@ -66,7 +62,8 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
     LATHE_ASSERT(found != weights_.end());
     TrainableParameter parameter;
     parameter.id = id;
-    parameter.master = owned_master(found->second, compute_dtype);
+    // Magnitudes are fp32 to the model too: they are vectors, and a quotient with norms.
+    parameter.master = owned_master(found->second, id.part == Part::kLoraMagnitude ? at::kFloat : compute_dtype);
     parameter.gradient = gradient_of(parameter.master, gradients);
     parameter.decay = decays(id);
     found->second = parameter.master.weight;
@@ -139,6 +136,10 @@ TensorMap ParameterStore::all_weights() const {
 }
 
 void ParameterStore::load_trained(const TensorMap& values) {
+  for (const auto& [id, tensor] : values) {
+    if (!index_.contains(id))
+      throw Error(ErrorKind::kData, fmt::format("'{}' does not train in this run", hf_name(id)));
+  }
   for (TrainableParameter& parameter : parameters_) {
     const at::IntArrayRef sizes = parameter.master.weight.sizes();
     const auto found = values.find(parameter.id);
@@ -164,7 +165,7 @@ StateTensor ParameterStore::master(size_t parameter) const {
 
 std::vector<StateTensor> ParameterStore::state(size_t parameter) const {
   const TrainableParameter& of = parameters_.at(parameter);
-  if (is_adapter(of.id) || !of.master.rest.defined()) return {};  // the model's own files have it
+  if (is_adapter(of.id.part) || !of.master.rest.defined()) return {};  // the model's own files have it
   StateTensor state = master(parameter);
   state.suffix = ".master";
   return {std::move(state)};

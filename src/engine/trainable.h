@@ -54,8 +54,8 @@ class ParameterStore final : public WeightSource, public GradientSink {
   [[nodiscard]] int64_t num_total() const;      ///< elements, adapters included, tied weights once
   [[nodiscard]] TensorMap all_weights() const;  ///< base weights with trained values, compute dtype
   /// Copies values into the masters (a checkpoint's, the best ones').
-  /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing or
-  /// misshapen.
+  /// @param values of any float type, every trained parameter. @throws Error(kData) naming one that is missing,
+  /// misshapen or does not train.
   void load_trained(const TensorMap& values);
   /// One parameter's fp32 master, without a suffix: what the file of an adapter holds.
   [[nodiscard]] StateTensor master(size_t parameter) const;

@@ -19,6 +19,7 @@ namespace lathe {
 struct LoraSettings {
   int64_t r = 0;  ///< 0: no adapter
   double scale = 0, dropout = 0;
+  bool magnitudes_fixed = false;  ///< DoRA's are m / n already (model/dora.h): nothing trains
 };
 
 /// What backward works out again instead of forward keeping it.

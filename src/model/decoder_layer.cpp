@@ -9,8 +9,8 @@
 namespace lathe {
 namespace {
 
-at::Tensor* slot(LayerSaved* saved, Site site) {
-  return saved == nullptr ? nullptr : &saved->a_x[static_cast<size_t>(site)];
+AdapterSaved* slot(LayerSaved* saved, Site site) {
+  return saved == nullptr ? nullptr : &saved->adapters[static_cast<size_t>(site)];
 }
 
 }  // namespace
@@ -102,7 +102,16 @@ at::Tensor DecoderLayer::forward(const at::Tensor& x, LayerSaved* saved) const {
   LATHE_EXPECT(x, ({ops::kAny, pass_.shape.hidden_size}), pass_.options.compute_dtype);
   if (saved == nullptr) return run(x, nullptr);
   saved->x = x;
-  return run(x, pass_.options.recompute == Recompute::kLayer ? nullptr : saved);
+  at::Tensor y = run(x, pass_.options.recompute == Recompute::kLayer ? nullptr : saved);
+  share_norms(*saved);
+  return y;
+}
+
+void DecoderLayer::share_norms(LayerSaved& saved) const {
+  const std::pair<const Projection&, Site> projections[] = {{q_, Site::kQ},      {k_, Site::kK},       {v_, Site::kV},
+                                                            {o_, Site::kO},      {gate_, Site::kGate}, {up_, Site::kUp},
+                                                            {down_, Site::kDown}};
+  for (const auto& [projection, site] : projections) projection.share_norms(saved.norms[static_cast<size_t>(site)]);
 }
 
 at::Tensor DecoderLayer::run(const at::Tensor& x, LayerSaved* saved) const {
@@ -144,6 +153,7 @@ at::Tensor DecoderLayer::backward(const at::Tensor& dy, LayerSaved& saved, bool 
   LATHE_EXPECT(dy, ({outputs_ == nullptr ? saved.x.size(0) : outputs_->positions.size(0), pass_.shape.hidden_size}),
                pass_.options.compute_dtype);
   const Needs needs = this->needs(want_dx);
+  share_norms(saved);
   if (pass_.options.recompute == Recompute::kLayer) (void)run(saved.x, &saved);
   const at::Tensor dmiddle = mlp_backward(dy, saved, needs);
   at::Tensor dx = needs.middle ? attention_backward(dmiddle, saved, needs) : at::Tensor();
@@ -152,25 +162,25 @@ at::Tensor DecoderLayer::backward(const at::Tensor& dy, LayerSaved& saved, bool 
 }
 
 at::Tensor DecoderLayer::mlp_backward(const at::Tensor& dy, LayerSaved& saved, const Needs& needs) const {
-  const auto a_x = [&](Site site) { return saved.a_x[static_cast<size_t>(site)]; };
+  const auto adapter = [&](Site site) -> const AdapterSaved& { return saved.adapters[static_cast<size_t>(site)]; };
   if (!saved.gate.defined()) (void)gate_up(saved.middle, &saved);
   const at::Tensor da_down = down_.low_rank_gradient(dy);
   if (!needs.gate_up) {
     const at::Tensor activated = down_.needs_input() ? ops::swiglu(saved.gate, saved.up) : at::Tensor();
-    down_.parameter_gradients(dy, activated, a_x(Site::kDown), da_down);
+    down_.parameter_gradients(dy, activated, adapter(Site::kDown), da_down);
     return {};
   }
   // Gate and up have no reader after this, so their gradients take their place, and that of silu(gate) · up its value.
   at::Tensor activated, &dgate = saved.gate, &dup = saved.up;
   down_.input_gradient(dy, da_down, activated);  // 8
   ops::swiglu_backward_(activated, dgate, dup);
-  down_.parameter_gradients(dy, activated, a_x(Site::kDown), da_down);
+  down_.parameter_gradients(dy, activated, adapter(Site::kDown), da_down);
   activated.reset();
   at::Tensor dinner, rstd;
   const at::Tensor inner = normed(saved.middle, Site::kPostNorm, &rstd);
   at::Tensor* into = needs.middle || wants(Site::kPostNorm) ? &dinner : nullptr;
-  gate_.backward(dgate, inner, a_x(Site::kGate), into);  // 7
-  up_.backward(dup, inner, a_x(Site::kUp), into);
+  gate_.backward(dgate, inner, adapter(Site::kGate), into);  // 7
+  up_.backward(dup, inner, adapter(Site::kUp), into);
   saved.gate.reset(), saved.up.reset();
   if (into == nullptr) return {};
   at::Tensor dmiddle = norm_backward(dinner, saved.middle, rstd, Site::kPostNorm, needs.middle);  // 6
@@ -178,11 +188,11 @@ at::Tensor DecoderLayer::mlp_backward(const at::Tensor& dy, LayerSaved& saved, c
 }
 
 at::Tensor DecoderLayer::attention_backward(const at::Tensor& dmiddle, LayerSaved& saved, const Needs& needs) const {
-  const auto a_x = [&](Site site) { return saved.a_x[static_cast<size_t>(site)]; };
+  const auto adapter = [&](Site site) -> const AdapterSaved& { return saved.adapters[static_cast<size_t>(site)]; };
   const int64_t tokens = saved.x.size(0), outputs = dmiddle.size(0);
   if (!saved.q.defined()) (void)attended(projected(saved.x, &saved), &saved);
   at::Tensor dattention, dinput, dq_input, rstd;
-  o_.backward(dmiddle, saved.attention, a_x(Site::kO), needs.projected ? &dattention : nullptr);  // 5
+  o_.backward(dmiddle, saved.attention, adapter(Site::kO), needs.projected ? &dattention : nullptr);  // 5
   if (!needs.projected) return {};
   const Keys at = positioned(saved.q, saved.k);
   const at::Tensor result = saved.attention.view(saved.q.sizes());
@@ -194,9 +204,9 @@ at::Tensor DecoderLayer::attention_backward(const at::Tensor& dmiddle, LayerSave
   // Where all tokens are picked, one sum serves q, k and v.
   at::Tensor* into = needs.dx ? &dinput : nullptr;
   at::Tensor* q_into = needs.dx && outputs_ != nullptr ? &dq_input : into;
-  q_.backward(dq_raw, picked(input), a_x(Site::kQ), q_into);  // 2
-  k_.backward(dk_raw, input, a_x(Site::kK), into);
-  v_.backward(dv.view({tokens, -1}), input, a_x(Site::kV), into);
+  q_.backward(dq_raw, picked(input), adapter(Site::kQ), q_into);  // 2
+  k_.backward(dk_raw, input, adapter(Site::kK), into);
+  v_.backward(dv.view({tokens, -1}), input, adapter(Site::kV), into);
   if (into == nullptr) return {};
   if (dq_input.defined()) add_to_picked(dinput, dq_input);
   at::Tensor dx = norm_backward(dinput, saved.x, rstd, Site::kInputNorm, true);

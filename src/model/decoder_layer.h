@@ -7,7 +7,8 @@
 // T tokens, H hidden, Q query heads, K kv heads, D head dim, I intermediate, R rank.
 //
 // Kept from forward to backward: x, the projected q, k, v (before their norms and rotation), the attention's output and
-// log-sum-exp, the residual after attention, gate and up, and A dropout(x) of each adapter. Worked out again: both
+// log-sum-exp, the residual after attention, gate and up, and A dropout(x) of each adapter (with DoRA what the adapted
+// weight makes of dropout(x), too). Worked out again: both
 // norms, q and k normalised and rotated, the attention's probabilities, silu(gate) · up, dropout masks. With
 // ModelOptions::recompute gate and up, or q, k, v and the attention, or all but x are worked out again too, bit for
 // bit.
@@ -20,12 +21,13 @@
 namespace lathe {
 
 struct LayerSaved {
-  at::Tensor x;                           ///< [T,H]
-  at::Tensor q, k, v;                     ///< [N,Q,D], [T,K,D], [T,K,D]
-  at::Tensor attention, lse;              ///< [N,Q·D], [N,Q]
-  at::Tensor middle;                      ///< [N,H] x after attention
-  at::Tensor gate, up;                    ///< [N,I]
-  std::array<at::Tensor, kNumSites> a_x;  ///< [T,R] by site, [N,R] but for k and v
+  at::Tensor x;                                  ///< [T,H]
+  at::Tensor q, k, v;                            ///< [N,Q,D], [T,K,D], [T,K,D]
+  at::Tensor attention, lse;                     ///< [N,Q·D], [N,Q]
+  at::Tensor middle;                             ///< [N,H] x after attention
+  at::Tensor gate, up;                           ///< [N,I]
+  std::array<AdapterSaved, kNumSites> adapters;  ///< by site; of N tokens but for k and v
+  std::array<at::Tensor, kNumSites> norms;       ///< DoRA's, by site: not worked out again
 };
 
 /// Lives for one forward or backward of one layer, while its weights are acquired.
@@ -68,6 +70,7 @@ class DecoderLayer {
   [[nodiscard]] at::Tensor mlp_backward(const at::Tensor& dy, LayerSaved& saved, const Needs& needs) const;
   [[nodiscard]] at::Tensor attention_backward(const at::Tensor& dmiddle, LayerSaved& saved, const Needs& needs) const;
   [[nodiscard]] bool wants(Site site) const;
+  void share_norms(LayerSaved& saved) const;                        // Projection::share_norms of each
   [[nodiscard]] at::Tensor picked(const at::Tensor& x) const;       // [T,…] → [N,…]
   void add_to_picked(at::Tensor& x, const at::Tensor& rows) const;  // x [T,…] += rows [N,…]
   [[nodiscard]] ops::RotaryTable query_rotary() const;

@@ -18,6 +18,9 @@ namespace {
 constexpr std::array<Site, 7> kProjections = {Site::kQ,    Site::kK,  Site::kV,   Site::kO,
                                               Site::kGate, Site::kUp, Site::kDown};
 constexpr const char* kKey = "lora_target_modules";
+constexpr const char* kEmbeddings[] = {"model.embed_tokens", "lm_head"};
+constexpr ParameterId kTable = {{BlockId::Kind::kEmbedding, 0}, Site::kEmbedTokens, Part::kWeight};
+constexpr ParameterId kHead = {{BlockId::Kind::kHead, 0}, Site::kLmHead, Part::kWeight};
 
 bool names_module(const std::string& entry, const std::string& module) {
   return module == entry || module.ends_with("." + entry);
@@ -50,32 +53,47 @@ std::vector<std::string> all_names() {
 }
 
 // Modules that peft could adapt but that are left whole here.
-void refuse_others(const auto& matches) {
-  for (const char* module : {"model.embed_tokens", "lm_head"}) {
-    if (!matches(std::string(module))) continue;
+void refuse_others(const ModulesToSave& saved, const auto& matches) {
+  for (const char* module : kEmbeddings) {
+    if (!matches(std::string(module)) || saved.keeps_adapters_off(module)) continue;
     throw Error(ErrorKind::kConfig, fmt::format("an adapter on {} is not supported", module), {.key = kKey},
                 fmt::format("choose from {}, or \"all-linear\"", fmt::join(all_names(), ", ")));
   }
 }
 
-std::vector<ParameterId> select_by_names(const std::vector<std::string>& names, const ModelShape& shape) {
+// What is trained whole has no adapter; peft cannot do both either.
+void leave_out_saved(std::vector<ParameterId>& chosen, const ModulesToSave& saved) {
+  std::erase_if(chosen, [&](const ParameterId& id) { return saved.keeps_adapters_off(module_name(id)); });
+  for (const ParameterId& id : chosen) {
+    if (!saved.covers(module_name(id))) continue;
+    throw Error(
+        ErrorKind::kConfig, fmt::format("{} would have an adapter and a copy that trains whole", module_name(id)),
+        {.key = "modules_to_save"}, fmt::format("name it in whole words, as in \"{}\"", projection_name(id.site)));
+  }
+}
+
+std::vector<ParameterId> select_by_names(const std::vector<std::string>& names, const ModelShape& shape,
+                                         const ModulesToSave& saved) {
   const auto matches = [&](const std::string& module) {
     return std::any_of(names.begin(), names.end(),
                        [&](const std::string& entry) { return names_module(entry, module); });
   };
-  refuse_others(matches);
+  refuse_others(saved, matches);
   std::vector<ParameterId> chosen = all_projections(shape);
   for (const std::string& entry : names) {
     const bool any = std::any_of(chosen.begin(), chosen.end(),
-                                 [&](const ParameterId& id) { return names_module(entry, module_name(id)); });
+                                 [&](const ParameterId& id) { return names_module(entry, module_name(id)); }) ||
+                     std::any_of(std::begin(kEmbeddings), std::end(kEmbeddings),
+                                 [&](const char* module) { return names_module(entry, module); });
     if (!any) no_match(entry);
   }
   std::erase_if(chosen, [&](const ParameterId& id) { return !matches(module_name(id)); });
-  if (chosen.empty()) no_match("");
+  if (names.empty()) no_match("");
   return chosen;
 }
 
-std::vector<ParameterId> select_by_expression(const std::string& expression, const ModelShape& shape) {
+std::vector<ParameterId> select_by_expression(const std::string& expression, const ModelShape& shape,
+                                              const ModulesToSave& saved) {
   std::regex regex;
   try {
     regex.assign(expression, std::regex::ECMAScript);
@@ -83,7 +101,7 @@ std::vector<ParameterId> select_by_expression(const std::string& expression, con
     throw Error(ErrorKind::kConfig, fmt::format("'{}' is not a regular expression ({})", expression, error.what()),
                 {.key = kKey});
   }
-  refuse_others([&](const std::string& module) { return std::regex_match(module, regex); });
+  refuse_others(saved, [&](const std::string& module) { return std::regex_match(module, regex); });
   std::vector<ParameterId> chosen = all_projections(shape);
   std::erase_if(chosen, [&](const ParameterId& id) { return !std::regex_match(module_name(id), regex); });
   if (chosen.empty()) no_match(expression);
@@ -104,12 +122,41 @@ double LoraConfig::scale() const {
 }
 
 std::vector<ParameterId> select_modules(const LoraConfig& config, const ModelShape& shape) {
+  const ModulesToSave& saved = config.modules_to_save;
+  std::vector<ParameterId> chosen;
   if (const auto* names = std::get_if<std::vector<std::string>>(&config.target_modules)) {
-    return select_by_names(*names, shape);
+    chosen = select_by_names(*names, shape, saved);
+  } else {
+    const auto& expression = std::get<std::string>(config.target_modules);
+    const bool all = lower(expression) == "all-linear";
+    chosen = all ? all_projections(shape) : select_by_expression(expression, shape, saved);
   }
-  const auto& expression = std::get<std::string>(config.target_modules);
-  if (lower(expression) == "all-linear") return all_projections(shape);
-  return select_by_expression(expression, shape);
+  leave_out_saved(chosen, saved);
+  if (chosen.empty()) {
+    throw Error(ErrorKind::kConfig, "every module that it names is trained whole by modules_to_save", {.key = kKey},
+                "leave a module for the adapter");
+  }
+  return chosen;
+}
+
+std::map<ParameterId, std::vector<int64_t>> copied_shapes(const LoraConfig& config, const ModelShape& shape) {
+  const ModulesToSave& saved = config.modules_to_save;
+  auto shapes = expected_shapes(shape_behind(config, shape));
+  const bool tied = saved.copies_tied(shape);
+  std::erase_if(shapes, [&](const auto& one) {
+    return !(saved.covers(module_name(one.first)) || (tied && one.first == kTable));
+  });
+  return shapes;
+}
+
+ModelShape shape_behind(const LoraConfig& config, ModelShape shape) {
+  if (config.modules_to_save.unties(shape)) shape.tie_word_embeddings = false;
+  return shape;
+}
+
+void add_adapter(TensorMap& base, const LoraConfig& config, const ModelShape& shape, const TensorMap& adapter) {
+  if (config.modules_to_save.unties(shape)) base[kHead] = base.at(kTable);
+  for (const auto& [id, tensor] : adapter) base[id] = tensor;
 }
 
 TensorMap init_lora_weights(const LoraConfig& config, const ModelShape& shape, uint64_t seed,
@@ -128,6 +175,8 @@ TensorMap init_lora_weights(const LoraConfig& config, const ModelShape& shape, u
     if (base_dtype != at::kFloat) a.copy_(a.to(base_dtype));
     adapter[{module.block, module.site, Part::kLoraA}] = a;
     adapter[{module.block, module.site, Part::kLoraB}] = at::zeros({out, config.r}, at::dtype(at::kFloat));
+    if (config.use_dora)
+      adapter[{module.block, module.site, Part::kLoraMagnitude}] = at::ones({out}, at::dtype(at::kFloat));
   }
   return adapter;
 }

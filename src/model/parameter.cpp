@@ -34,7 +34,8 @@ constexpr std::array<SiteName, kNumSites> kSiteNames = {{
     {Site::kLmHead, BlockId::Kind::kHead, "lm_head", "lm_head"},
 }};
 
-constexpr std::array<std::string_view, kNumParts> kPartNames = {".weight", ".bias", ".lora_A.weight", ".lora_B.weight"};
+constexpr std::array<std::string_view, kNumParts> kPartNames = {".weight", ".bias", ".lora_A.weight", ".lora_B.weight",
+                                                                ".lora_magnitude_vector"};
 constexpr std::string_view kLayers = "model.layers.";
 constexpr std::string_view kPeftPrefix = "base_model.model.";
 

@@ -37,8 +37,12 @@ enum class Site : uint8_t {
 };
 inline constexpr size_t kNumSites = 14;
 
-enum class Part : uint8_t { kWeight, kBias, kLoraA, kLoraB };
-inline constexpr size_t kNumParts = 4;
+enum class Part : uint8_t { kWeight, kBias, kLoraA, kLoraB, kLoraMagnitude };
+inline constexpr size_t kNumParts = 5;
+/// Of an adapter beside a weight.
+[[nodiscard]] constexpr bool is_adapter(Part part) {
+  return part >= Part::kLoraA;
+}
 
 struct ParameterId {
   BlockId block;
@@ -49,7 +53,8 @@ struct ParameterId {
 
 /// "model.layers.3.self_attn.q_proj" — the module as transformers names it.
 [[nodiscard]] std::string module_name(const ParameterId& id);
-/// "model.layers.3.self_attn.q_proj.weight"; for adapter parts "….lora_A.weight" (no peft prefix).
+/// "model.layers.3.self_attn.q_proj.weight"; for adapter parts "….lora_A.weight", "….lora_magnitude_vector" (no peft
+/// prefix).
 [[nodiscard]] std::string hf_name(const ParameterId& id);
 /// "base_model.model." + hf_name, as peft writes adapter files.
 [[nodiscard]] std::string peft_name(const ParameterId& id);

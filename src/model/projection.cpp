@@ -3,12 +3,18 @@
 #include <ATen/ATen.h>
 
 #include "ops/check.h"
+#include "ops/columns.h"
 #include "ops/linear.h"
 
 namespace lathe {
 
 Projection::Projection(const BlockView& view, BlockId block, Site site, const PassContext& pass)
-    : pass_(pass), block_(block), site_(site), weight_(view.weight(site)), bias_(view.get(site, Part::kBias)) {
+    : pass_(pass),
+      block_(block),
+      site_(site),
+      weight_(view.weight(site)),
+      bias_(view.get(site, Part::kBias)),
+      magnitude_(view.get(site, Part::kLoraMagnitude)) {
   const at::Tensor& a = view.get(site, Part::kLoraA);
   if (!a.defined()) return;
   const at::Tensor& b = view.get(site, Part::kLoraB);
@@ -31,22 +37,26 @@ void Projection::give_product(Part part, const at::Tensor& dy, const at::Tensor&
 }
 
 bool Projection::trains() const {
-  return wants(Part::kWeight) || wants(Part::kBias) || wants(Part::kLoraA) || wants(Part::kLoraB);
+  return wants(Part::kWeight) || wants(Part::kBias) || wants(Part::kLoraA) || wants(Part::kLoraB) ||
+         wants(Part::kLoraMagnitude);
 }
 
 bool Projection::needs_input() const {
   return wants(Part::kWeight) || wants(Part::kLoraA);
 }
 
+bool Projection::drops() const {
+  return pass_.dropout.enabled && pass_.options.lora.dropout != 0;
+}
+
 at::Tensor Projection::drop(const at::Tensor& x) const {
-  const double probability = pass_.options.lora.dropout;
-  if (!pass_.dropout.enabled || probability == 0) return x;
+  if (!drops()) return x;
   return ops::dropout(x, {.seed = pass_.dropout.seed,
                           .step = static_cast<uint32_t>(pass_.dropout.step),
                           .micro_batch = static_cast<uint32_t>(pass_.dropout.micro_batch),
                           .layer = static_cast<uint16_t>(block_.layer),
                           .site = static_cast<uint8_t>(site_),
-                          .probability = probability});
+                          .probability = pass_.options.lora.dropout});
 }
 
 at::Tensor Projection::scaled(at::Tensor low) const {
@@ -54,46 +64,56 @@ at::Tensor Projection::scaled(at::Tensor low) const {
   return scale == 1 ? std::move(low) : std::move(low.mul_(scale));
 }
 
-at::Tensor Projection::forward(const at::Tensor& x, at::Tensor* a_x) const {
+at::Tensor Projection::forward(const at::Tensor& x, AdapterSaved* saved) const {
+  if (magnitude_.defined()) return dora_forward(x, saved);
   at::Tensor y = ops::linear(x, weight_, bias_);
   if (!a_.defined()) return y;
   const at::Tensor low = scaled(ops::linear(drop(x), a_, {}));
   ops::add_low_rank(y, low, b_);
-  if (a_x != nullptr) *a_x = low;
+  if (saved != nullptr) saved->a_x = low;
   return y;
 }
 
-void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x, at::Tensor* dx) const {
+void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const AdapterSaved& saved, at::Tensor* dx) const {
   const at::Tensor da_x = dx != nullptr || wants(Part::kLoraA) ? low_rank_gradient(dy) : at::Tensor();
   if (dx != nullptr) input_gradient(dy, da_x, *dx);
-  parameter_gradients(dy, x, a_x, da_x);
+  parameter_gradients(dy, x, saved, da_x);
 }
 
 at::Tensor Projection::low_rank_gradient(const at::Tensor& dy) const {
   if (!a_.defined()) return {};
+  const at::Tensor b = magnitude_.defined() ? b_.mul(magnitude_over_norm().unsqueeze(1)).to(dy.scalar_type()) : b_;
   at::Tensor da_x;
-  ops::linear_input_gradient(dy, b_, da_x);
+  ops::linear_input_gradient(dy, b, da_x);
   return scaled(std::move(da_x));
 }
 
 void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
+  if (magnitude_.defined()) return dora_input_gradient(dy, da_x, dx);
   ops::linear_input_gradient(dy, weight_, dx);
   if (!a_.defined()) return;
-  if (pass_.dropout.enabled && pass_.options.lora.dropout != 0) {
+  if (drops()) {
     dx.add_(drop(at::mm(da_x, a_)));
   } else {
     ops::linear_input_gradient(da_x, a_, dx);
   }
 }
 
-void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& a_x,
+void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const AdapterSaved& saved,
                                      const at::Tensor& da_x) const {
   if (wants(Part::kBias)) {
     pass_.gradients->ready({block_, site_, Part::kBias}, ops::linear_bias_gradient(dy), pass_.last_micro_batch);
   }
   if (wants(Part::kWeight)) give_product(Part::kWeight, dy, x);
-  if (wants(Part::kLoraB)) give_product(Part::kLoraB, dy, a_x);
+  if (wants(Part::kLoraB)) {
+    give_product(Part::kLoraB, magnitude_.defined() ? ops::scale_columns(dy, magnitude_over_norm(), {}) : dy,
+                 saved.a_x);
+  }
   if (wants(Part::kLoraA)) give_product(Part::kLoraA, da_x, drop(x));
+  if (wants(Part::kLoraMagnitude)) {
+    pass_.gradients->ready({block_, site_, Part::kLoraMagnitude}, magnitude_gradient(dy, saved.direction),
+                           pass_.last_micro_batch);
+  }
 }
 
 }  // namespace lathe

@@ -35,6 +35,8 @@ LoraConfig lora_config(const TrainingArguments& args, const std::string& base_mo
   config.alpha = args.lora_alpha;
   config.dropout = args.lora_dropout;
   config.use_rslora = args.use_rslora;
+  config.use_dora = args.use_dora;
+  config.modules_to_save = {.names = args.modules_to_save, .ensure_weight_tying = args.ensure_weight_tying};
   config.base_model_name_or_path = base_model;
   const std::string target = args.lora_target_modules.value_or("all-linear");
   if (target == "all" || target == "all-linear") {

@@ -21,13 +21,16 @@ void add_if_there(FilesToSave& files, const std::string& folder, const char* nam
   if (file_exists(path)) files.push_back({.name = name, .copied_from = path});
 }
 
-std::map<ParameterId, TensorToSave> masters_of(const ParameterStore& store) {
-  std::map<ParameterId, TensorToSave> masters;
+/// What an adapter's file holds: its own masters, copies of modules_to_save as the model reads them.
+std::map<ParameterId, TensorToSave> saved_by_adapter(const ParameterStore& store) {
+  std::map<ParameterId, TensorToSave> saved;
   for (size_t i = 0; i < store.parameters().size(); ++i) {
-    const ParameterId& id = store.parameters()[i].id;
-    masters[id] = to_save(peft_name(id), store.master(i));
+    const TrainableParameter& parameter = store.parameters()[i];
+    const bool whole = is_adapter(parameter.id.part);
+    saved[parameter.id] =
+        to_save(peft_name(parameter.id), whole ? store.master(i) : plain_state("", parameter.master.weight));
   }
-  return masters;
+  return saved;
 }
 
 }  // namespace
@@ -42,7 +45,7 @@ ModelSaver::ModelSaver(const TrainingArguments& args, ModelShape shape, std::opt
 
 FilesToSave ModelSaver::files(const ParameterStore& store) const {
   FilesToSave files =
-      lora_ ? adapter_files(*lora_, masters_of(store)) : model_weight_files(shape_, store.all_weights());
+      lora_ ? adapter_files(*lora_, shape_, saved_by_adapter(store)) : model_weight_files(shape_, store.all_weights());
   if (!lora_) add_if_there(files, model_directory_, "generation_config.json");
   add_tokenizer(files);
   return files;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "config/deepspeed.h"
 #include "config/plan.h"
 #include "data/token_cache.h"
+#include "model/dora.h"
 #include "ops/cpu_allocator.h"
 #include "ops/device.h"
 #include "ops/profile.h"
@@ -63,7 +65,7 @@ Dataset read_rows_of(const TrainingArguments& args, const std::vector<std::strin
 
 struct Adapter {
   LoraConfig config;
-  TensorMap weights;
+  TensorMap weights;  ///< without those copies of modules_to_save that start as the base model has them
 };
 
 /// A folder is written down in full, so that peft finds it from anywhere; a name stays a name.
@@ -73,9 +75,29 @@ std::string base_model_name(const TrainingArguments& args) {
   return fs::is_directory(name) ? fs::canonical(name).string() : name;
 }
 
+/// An adapter's own settings count, but nothing that was asked for is left out silently.
+void check_asked_for(const TrainingArguments& args, const LoraConfig& loaded, const ModelShape& shape) {
+  const auto refuse = [&](const char* key, const std::string& what, const char* advice) {
+    throw Error(ErrorKind::kConfig, fmt::format("the adapter {} {}", *args.adapter_name_or_path, what), {.key = key},
+                advice);
+  };
+  const char* const own_count = "remove the key: the adapter's own settings count";
+  const LoraConfig asked = lora_config(args, "");
+  check_modules_to_save(asked.modules_to_save, shape, args.use_qlora);
+  const auto copies = copied_shapes(loaded, shape);
+  for (const auto& [id, extents] : copied_shapes(asked, shape)) {
+    if (!copies.contains(id)) refuse("modules_to_save", fmt::format("holds no copy of {}", module_name(id)), own_count);
+  }
+  if (args.use_dora && !loaded.use_dora) refuse("use_dora", "is LoRA without magnitudes", own_count);
+  if (args.use_qlora && loaded.use_dora)
+    refuse("use_qlora", "is DoRA, which over quantised weights is not part of this version", "set use_qlora to false");
+}
+
 std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelShape& shape, at::ScalarType dtype) {
   if (args.adapter_name_or_path) {
     LoadedAdapter loaded = load_adapter(*args.adapter_name_or_path, shape);
+    check_asked_for(args, loaded.config, shape);
+    check_modules_to_save(loaded.config.modules_to_save, shape, args.use_qlora);
     log::info("Starting from the adapter {} (r {}, alpha {}); its settings count", *args.adapter_name_or_path,
               loaded.config.r, loaded.config.alpha);
     loaded.config.dropout = args.lora_dropout;
@@ -84,6 +106,7 @@ std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelSh
   }
   if (!args.use_lora && !args.use_qlora) return std::nullopt;
   const LoraConfig config = lora_config(args, base_model_name(args));
+  check_modules_to_save(config.modules_to_save, shape, args.use_qlora);
   // Over weights that are no floats peft leaves its fp32 draws as they are.
   return Adapter{config, init_lora_weights(config, shape, args.seed, args.use_qlora ? at::kFloat : dtype)};
 }
@@ -143,10 +166,27 @@ std::vector<ParameterId> names_of(const TensorMap& weights) {
   return ids;
 }
 
-int64_t count_elements(const TensorMap& weights) {
+/// The adapter's own and what modules_to_save copies.
+std::vector<ParameterId> names_of(const Adapter& adapter, const ModelShape& shape) {
+  std::set<ParameterId> ids;
+  for (const auto& [id, tensor] : adapter.weights) ids.insert(id);
+  for (const auto& [id, extents] : copied_shapes(adapter.config, shape)) ids.insert(id);
+  return {ids.begin(), ids.end()};
+}
+
+int64_t count_elements(const Adapter& adapter, const ModelShape& shape) {
   int64_t count = 0;
-  for (const auto& [id, tensor] : weights) count += tensor.numel();
+  for (const auto& [id, tensor] : adapter.weights) count += is_adapter(id.part) ? tensor.numel() : 0;
+  for (const auto& [id, extents] : copied_shapes(adapter.config, shape)) count += c10::multiply_integers(extents);
   return count;
+}
+
+void warn_of_untied(const LoraConfig& config, const ModelShape& shape) {
+  if (!config.modules_to_save.unties(shape)) return;
+  log::warning(
+      "modules_to_save copies [{}] of a model whose embed_tokens and lm_head are tied: the two part, and what is not "
+      "named stays as it was, as in peft (ensure_weight_tying keeps them one)",
+      fmt::join(config.modules_to_save.names, ", "));
 }
 
 /// Without this a run whose adapter never moved would end like one that learned.
@@ -268,28 +308,39 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
 void TrainingRun::Impl::load_model() {
   std::optional<Adapter> adapter = first_adapter.get();
   adapter_only = adapter.has_value();
-  check_resources(adapter ? count_elements(adapter->weights) : shape.num_parameters());
+  if (adapter) {
+    warn_of_untied(adapter->config, shape);
+    // Those of a given adapter count, in the plan too.
+    args.modules_to_save = adapter->config.modules_to_save.names;
+    args.ensure_weight_tying = adapter->config.modules_to_save.ensure_weight_tying;
+    args.use_dora = adapter->config.use_dora;
+  }
+  check_resources(adapter ? count_elements(*adapter, shape) : shape.num_parameters());
   QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));
   TensorMap& weights = base.dense;
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype, .lora = {}, .recompute = recompute_of(args), .device = device};
   options.label_smoothing = args.label_smoothing_factor;
   options.neftune_noise_alpha = args.neftune_noise_alpha;
-  std::vector<ParameterId> trainable = names_of(adapter ? adapter->weights : weights);
+  std::vector<ParameterId> trainable = adapter ? names_of(*adapter, shape) : names_of(weights);
   std::optional<LoraConfig> lora;
+  ModelShape behind = shape;
   if (adapter) {
     lora = adapter->config;
     options.lora = {.r = lora->r, .scale = lora->scale(), .dropout = lora->dropout};
-    weights.merge(adapter->weights);
+    if (lora->use_dora && !args.adapter_name_or_path) set_first_magnitudes(adapter->weights, weights);
+    add_adapter(weights, *lora, shape, adapter->weights);
+    adapter->weights.clear();
+    behind = shape_behind(*lora, shape);
   }
   move_weights(weights, device);
-  store = std::make_unique<ParameterStore>(shape, std::move(weights), trainable, dtype, gradient_storage(args));
+  store = std::make_unique<ParameterStore>(behind, std::move(weights), trainable, dtype, gradient_storage(args));
   report_quantized(base.quantized);
   store->add_quantized(std::move(base.quantized));
   if (args.decay_all_parameters) {
     for (TrainableParameter& parameter : store->parameters()) parameter.decay = true;
   }
-  model = std::make_unique<CausalLM>(shape, options);
+  model = std::make_unique<CausalLM>(behind, options);
   saver = std::make_unique<ModelSaver>(args, shape, lora, model_directory);
 }
 

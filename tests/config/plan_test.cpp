@@ -44,6 +44,10 @@ TEST(Plan, CountsTrainableParameters) {
   args.lora_target_modules = "all-linear";
   args.lora_r = 48;
   EXPECT_EQ(trainable_parameters(qwen25(), args), 26'394'624);
+  args.modules_to_save = {"embed_tokens", "lm_head"};  // tied in the base, two copies here
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 26'394'624 + 2 * 151936 * 896);
+  args.ensure_weight_tying = true;
+  EXPECT_EQ(trainable_parameters(qwen25(), args), 26'394'624 + 151936 * 896);
   args.use_lora = false;
   EXPECT_EQ(trainable_parameters(qwen25(), args), 494'032'768);
 }

@@ -55,10 +55,10 @@ TEST(SettingsReader, FilesThatAreNoConfiguration) {
 }
 
 TEST(SettingsReader, ValidateListsEveryProblem) {
-  const std::string path = config_with("\"lora_rr\": 8,\n\"bf16\": 1,\n\"use_dora\": true");
+  const std::string path = config_with("\"lora_rr\": 8,\n\"bf16\": 1,\n\"lora_bias\": true");
   EXPECT_THAT(validate_config(path),
               ElementsAre(HasSubstr(":3: 'lora_rr' is not a known key"), HasSubstr(":4: 'bf16': expected true"),
-                          HasSubstr(":5: 'use_dora' is not supported")));
+                          HasSubstr(":5: 'lora_bias' is not supported")));
   EXPECT_THAT(validate_config(config_with("\"seed\": 1")), ::testing::IsEmpty());
   EXPECT_THAT(validate_config(::testing::TempDir() + "/not-there.json"), ElementsAre(HasSubstr("not-there.json")));
 }

@@ -20,6 +20,9 @@ struct Case {
   const char* recomputed;
   double dropout;
   int64_t vocabulary, rows, length, accumulation = 1;
+  std::vector<std::string> saved = {};  // modules_to_save
+  bool ensure_weight_tying = false;
+  bool dora = false;
   const char* optim = "adamw_torch";
 };
 
@@ -44,6 +47,8 @@ TrainingArguments arguments_of(const Case& c) {
   args.init_from_scratch = true;
   args.gradient_accumulation_steps = c.accumulation;
   args.optim = c.optim;
+  args.modules_to_save = c.saved, args.ensure_weight_tying = c.ensure_weight_tying;
+  args.use_dora = c.dora;
   return args;
 }
 
@@ -77,16 +82,22 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
     weights = init_model_weights(shape, 1, dtype);
   }
   std::vector<ParameterId> trainable;
+  ModelShape behind = shape;
   if (c.lora) {
-    const LoraConfig config{.r = args.lora_r, .alpha = 16, .target_modules = std::string("all-linear")};
-    for (auto& [id, tensor] : init_lora_weights(config, shape, 1, dtype)) {
-      trainable.push_back(id);
-      weights[id] = tensor;
-    }
+    const LoraConfig config{.r = args.lora_r,
+                            .alpha = 16,
+                            .target_modules = std::string("all-linear"),
+                            .use_dora = c.dora,
+                            .modules_to_save = {c.saved, c.ensure_weight_tying}};
+    const TensorMap adapter = init_lora_weights(config, shape, 1, dtype);
+    for (const auto& [id, tensor] : adapter) trainable.push_back(id);
+    for (const auto& [id, extents] : copied_shapes(config, shape)) trainable.push_back(id);
+    add_adapter(weights, config, shape, adapter);
+    behind = shape_behind(config, shape);
   } else {
     for (const auto& [id, tensor] : weights) trainable.push_back(id);
   }
-  ParameterStore store(shape, std::move(weights), trainable, dtype,
+  ParameterStore store(behind, std::move(weights), trainable, dtype,
                        c.accumulation > 1 ? GradientStorage::kFloat : GradientStorage::kComputeType);
   const auto optimizer = make_optimizer(args, store.parameters());
   const std::string recomputed = c.recomputed;
@@ -96,7 +107,7 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
                                     : recomputed == "attention" ? Recompute::kAttention
                                                                 : Recompute::kNothing};
   if (c.lora) options.lora = {.r = args.lora_r, .scale = 2, .dropout = c.dropout};
-  CausalLM model(shape, options);
+  CausalLM model(behind, options);
   const Batch batch = batch_of(c);
   cpu_ledger().reset_peaks();
   {
@@ -126,19 +137,26 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, PlanPeak,
-    ::testing::Values(Case{"lora_fp32", true, false, "", 0, 1500, 2, 160},
-                      Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
-                      Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
-                      Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
-                      Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},
-                      Case{"lora_bf16_attention_again", true, true, "attention", 0.1, 1500, 2, 160},
-                      Case{"lora_fp32_long_row", true, false, "", 0, 500, 1, 640},
-                      Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
-                      Case{"full_fp32", false, false, "", 0, 1500, 2, 100},
-                      Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
-                      Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
-                      Case{"full_bf16_8bit", false, true, "", 0, 1500, 2, 100, 1, "adamw_bnb_8bit"},
-                      Case{"lora_bf16_8bit", true, true, "", 0, 1500, 2, 160, 1, "paged_adamw_8bit"}),
+    ::testing::Values(
+        Case{"lora_fp32", true, false, "", 0, 1500, 2, 160}, Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
+        Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
+        Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
+        Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},
+        Case{"lora_bf16_attention_again", true, true, "attention", 0.1, 1500, 2, 160},
+        Case{"lora_fp32_long_row", true, false, "", 0, 500, 1, 640},
+        Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
+        Case{"lora_fp32_embedding_alone", true, false, "", 0, 1500, 2, 160, 1, {"embed_tokens", "norm"}},
+        Case{"lora_bf16_embedding_and_head", true, true, "", 0, 1500, 2, 160, 2, {"embed_tokens", "lm_head"}},
+        Case{"lora_bf16_tied_table", true, true, "", 0.1, 1500, 2, 160, 1, {"lm_head"}, true},
+        Case{"dora_fp32", true, false, "", 0, 1500, 2, 160, 1, {}, false, true},
+        Case{"dora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160, 1, {}, false, true},
+        Case{"dora_bf16_mlp_again", true, true, "mlp", 0, 500, 2, 320, 1, {}, false, true},
+        Case{"dora_bf16_checkpointing", true, true, "layer", 0.1, 500, 2, 320, 1, {}, false, true},
+        Case{"lora_bf16_mlp_whole", true, true, "", 0, 500, 2, 160, 2, {"mlp"}},
+        Case{"full_fp32", false, false, "", 0, 1500, 2, 100}, Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
+        Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
+        Case{"full_bf16_8bit", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adamw_bnb_8bit"},
+        Case{"lora_bf16_8bit", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "paged_adamw_8bit"}),
     [](const auto& one) { return one.param.name; });
 
 }  // namespace

@@ -112,6 +112,7 @@ TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
 TEST(ParameterStore, LoadTrainedNamesWhatDoesNotFit) {
   ParameterStore store(tiny(true), weights(at::kFloat), {kQuery});
   EXPECT_THROW(store.load_trained({}), Error);
+  EXPECT_THROW(store.load_trained({{kQuery, at::zeros({4, 4})}, {kNorm, at::zeros({4})}}), Error);  // it does not train
   try {
     store.load_trained({{kQuery, at::zeros({4, 5})}});
     FAIL() << "accepted";

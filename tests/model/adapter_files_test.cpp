@@ -49,6 +49,27 @@ class AdapterFilesTest : public ::testing::Test {
     return "no error";
   }
 
+  // Configuration and tensors in folder_ beside those that peft wrote.
+  void expect_same_files(const std::string& folder) const {
+    Json theirs = read_json_file(folder + "/adapter_config.json"),
+         ours = read_json_file(folder_ + "/adapter_config.json");
+    for (Json* json : {&theirs, &ours}) {
+      auto& targets = (*json)["target_modules"];
+      std::sort(targets.begin(), targets.end());  // a set: peft writes it in any order
+    }
+    EXPECT_EQ(dump_json(ours, 1), dump_json(theirs, 1));
+    const auto their_file = SafetensorsFile::open(folder + "/adapter_model.safetensors");
+    const auto our_file = SafetensorsFile::open(folder_ + "/adapter_model.safetensors");
+    EXPECT_EQ(our_file.metadata(), their_file.metadata());
+    ASSERT_EQ(our_file.tensors().size(), their_file.tensors().size());
+    for (const auto& [name, entry] : their_file.tensors()) {
+      const TensorEntry& own = our_file.tensors().at(name);
+      EXPECT_EQ(own.dtype, entry.dtype);
+      EXPECT_EQ(own.shape, entry.shape);
+      EXPECT_TRUE(std::equal(own.bytes.begin(), own.bytes.end(), entry.bytes.begin(), entry.bytes.end())) << name;
+    }
+  }
+
   std::string folder_;
 };
 
@@ -74,31 +95,83 @@ TEST_F(AdapterFilesTest, PeftsAdapterGivesPeftsLogits) {
 TEST_F(AdapterFilesTest, SavedFilesAreThoseThatPeftWrites) {
   const ModelShape shape = Oracle("qwen3_tied").shape;
   const LoadedAdapter adapter = load_adapter(kAdapterValues + "adapter", shape);
-  save_adapter(folder_, adapter.config, adapter.weights);
-  Json theirs = read_json_file(kAdapterValues + "adapter/adapter_config.json"),
-       ours = read_json_file(folder_ + "/adapter_config.json");
-  for (Json* json : {&theirs, &ours}) {
-    auto& targets = (*json)["target_modules"];
-    std::sort(targets.begin(), targets.end());  // a set: peft writes it in any order
+  save_adapter(folder_, adapter.config, shape, adapter.weights);
+  expect_same_files(kAdapterValues + "adapter");
+}
+
+// The logits of the stored model with peft's adapter, laid beside peft's own.
+double logits_apart(const std::string& folder, const Oracle& oracle, const LoadedAdapter& adapter) {
+  const SafetensorsFile values = SafetensorsFile::open(folder + "/logits.safetensors");
+  const at::Tensor ids = map_tensor(values, values.tensors().at("ids"));
+  const std::vector<int32_t> row(ids.const_data_ptr<int32_t>(), ids.const_data_ptr<int32_t>() + ids.numel());
+  TensorMap weights = oracle.weights();
+  add_adapter(weights, adapter.config, oracle.shape, adapter.weights);
+  const ModelShape shape = shape_behind(adapter.config, oracle.shape);
+  testing::MapStore store(shape);
+  store.add(weights);
+  CausalLM model(shape,
+                 {.compute_dtype = at::kFloat, .lora = {.r = adapter.config.r, .scale = adapter.config.scale()}});
+  return testing::max_abs(model.logits(testing::lay_out({{row, row}}), store),
+                          map_tensor(values, values.tensors().at("logits")));
+}
+
+TEST_F(AdapterFilesTest, CopiesOfModulesToSaveAreReadAndWrittenAsPeftDoes) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"parted", "qwen3_tied"}, {"tied", "qwen3_tied"}, {"mlp", "qwen2_untied_yarn"}};
+  for (const auto& [name, model] : cases) {
+    SCOPED_TRACE(name);
+    const std::string theirs = kAdapterValues + "saved_" + name;
+    const Oracle oracle(model);
+    LoadedAdapter adapter = load_adapter(theirs, oracle.shape);
+    EXPECT_LE(logits_apart(theirs, oracle, adapter), 1e-5);
+    save_adapter(folder_, adapter.config, oracle.shape, adapter.weights);
+    expect_same_files(theirs);
+    // A base weight that is not replaced by its copy is noticed.
+    std::erase_if(adapter.weights, [](const auto& one) { return !is_adapter(one.first.part); });
+    EXPECT_GT(logits_apart(theirs, oracle, adapter), 1e-2);
   }
-  EXPECT_EQ(dump_json(ours, 1), dump_json(theirs, 1));
-  const auto their_file = SafetensorsFile::open(kAdapterValues + "adapter/adapter_model.safetensors");
-  const auto our_file = SafetensorsFile::open(folder_ + "/adapter_model.safetensors");
-  EXPECT_EQ(our_file.metadata(), their_file.metadata());
-  ASSERT_EQ(our_file.tensors().size(), their_file.tensors().size());
-  for (const auto& [name, entry] : their_file.tensors()) {
-    const TensorEntry& own = our_file.tensors().at(name);
-    EXPECT_EQ(own.dtype, entry.dtype);
-    EXPECT_EQ(own.shape, entry.shape);
-    EXPECT_TRUE(std::equal(own.bytes.begin(), own.bytes.end(), entry.bytes.begin(), entry.bytes.end())) << name;
+}
+
+TEST_F(AdapterFilesTest, MagnitudesOfDoraAreReadAndWrittenAsPeftDoes) {
+  const std::string theirs = kAdapterValues + "dora";
+  const Oracle oracle("qwen3_tied");
+  LoadedAdapter adapter = load_adapter(theirs, oracle.shape);
+  EXPECT_TRUE(adapter.config.use_dora);
+  EXPECT_LE(logits_apart(theirs, oracle, adapter), 1e-5);
+  save_adapter(folder_, adapter.config, oracle.shape, adapter.weights);
+  expect_same_files(theirs);
+  for (auto& [id, tensor] : adapter.weights) {
+    if (id.part == Part::kLoraMagnitude) tensor = at::ones_like(tensor);
   }
+  EXPECT_GT(logits_apart(theirs, oracle, adapter), 1e-2);
+}
+
+TEST_F(AdapterFilesTest, CopiesThatDoNotFitAreRefused) {
+  const ModelShape shape = Oracle("qwen3_tied").shape;
+  LoadedAdapter adapter = load_adapter(kAdapterValues + "saved_parted", shape);
+  const auto error_of = [&](const std::string& key, const Json& value) -> std::string {
+    save_adapter(folder_, adapter.config, shape, adapter.weights);
+    Json json = read_json_file(folder_ + "/adapter_config.json");
+    json[key] = value;
+    atomic_write(folder_ + "/adapter_config.json", dump_json(json, 2));
+    try {
+      (void)load_adapter(folder_, shape);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(error_of("modules_to_save", {"embed_tokens"}), HasSubstr("norm.weight"));
+  EXPECT_THAT(error_of("modules_to_save", {"embed_tokens", "norm", "lm_head"}), HasSubstr("tensor is missing"));
+  EXPECT_THAT(error_of("modules_to_save", {"embed_tokens", "norm", "classifier"}), HasSubstr("'classifier'"));
+  EXPECT_EQ(error_of("ensure_weight_tying", true), "no error");
 }
 
 TEST_F(AdapterFilesTest, AllLinearIsWrittenAsNames) {
   const ModelShape shape = Oracle("qwen2_tied").shape;
   const LoraConfig config{.r = 2, .alpha = 4, .target_modules = "all-linear"};
   const TensorMap adapter = init_lora_weights(config, shape, 1, at::kFloat);
-  save_adapter(folder_, config, adapter);
+  save_adapter(folder_, config, shape, adapter);
   const LoadedAdapter again = load_adapter(folder_, shape);
   EXPECT_EQ(std::get<Names>(again.config.target_modules).size(), 7U);
   ASSERT_EQ(again.weights.size(), adapter.size());
@@ -108,9 +181,8 @@ TEST_F(AdapterFilesTest, AllLinearIsWrittenAsNames) {
 TEST_F(AdapterFilesTest, OtherKindsAreRefusedByName) {
   EXPECT_EQ(error_with("a_key_of_a_later_version", {{"x", 1}}), "no error");
   EXPECT_THAT(error_with("peft_type", "LOHA"), HasSubstr("'LOHA'"));
-  EXPECT_THAT(error_with("use_dora", true), HasSubstr("DoRA"));
+  EXPECT_THAT(error_with("use_dora", true), HasSubstr("lora_magnitude_vector"));
   EXPECT_THAT(error_with("bias", "lora_only"), HasSubstr("lora_only"));
-  EXPECT_THAT(error_with("modules_to_save", {"lm_head"}), HasSubstr("modules_to_save"));
   EXPECT_THAT(error_with("rank_pattern", {{"q_proj", 8}}), HasSubstr("rank_pattern"));
   EXPECT_THAT(error_with("init_lora_weights", "pissa_niter_4"), HasSubstr("pissa"));
   EXPECT_THAT(error_with("r", "four"), HasSubstr("'r'"));

@@ -15,6 +15,20 @@ CONTROLS = {
 }
 
 
+def controls_of(config: dict) -> dict:
+    """CONTROLS, and what must not pass for a run with these settings."""
+    controls = dict(CONTROLS)
+    if config.get("modules_to_save"):
+        controls["modules_to_save left out"] = lambda settings: {"modules_to_save": None}
+    if config.get("use_dora"):
+        controls["plain LoRA"] = lambda settings: {"use_dora": False}
+    if config.get("ensure_weight_tying"):
+        controls["embeddings that part"] = lambda settings: {"ensure_weight_tying": False}
+    if "8bit" in config["optim"]:
+        controls["moments in fp32"] = lambda settings: {"optim": "adamw_torch"}
+    return controls
+
+
 @dataclasses.dataclass
 class Expected:
     """The other side: its log, its trained adapter, and A of each module before the first update."""
@@ -56,10 +70,10 @@ def check_initial_values(binary: str, config: dict, work: pathlib.Path, expected
     """One update at a rate so small that A keeps its bits and B leaves zero: what is saved is what training starts from."""
     run = Run(binary, config, work, "initial", learning_rate=1e-30, max_steps=1, warmup_steps=0, lr_scheduler_type="constant",
               eval_strategy="no").require_success()
-    ours = {name: sha256(values) for name, (_, values) in read_safetensors(run.adapter).items() if "lora_A" in name}
+    ours = {name: sha256(values) for name, (_, values) in read_safetensors(run.adapter).items() if "lora_A" in name or "lora_magnitude" in name}
     wrong = sorted(name for name in expected.initial_sha256 if ours.get(name) != expected.initial_sha256[name])
     missing = ours.keys() ^ expected.initial_sha256.keys()
-    report.check("A's first values bit for bit", not wrong and not missing and bool(ours),
+    report.check("first values bit for bit", not wrong and not missing and bool(ours),
                  f"{len(wrong)} of {len(expected.initial_sha256)} differ, e.g. {wrong[:2]}" if wrong else f"{len(ours)} tensors")
 
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
@@ -53,6 +54,55 @@ def check_adapter_draws(case: dict, base: pathlib.Path, work: pathlib.Path, repo
                 order.append(name.split(".")[-1])
         targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
         report.check(f"A is the third draw, {dtype}", equal and order == targets * 2, f"{len(order)} modules")
+
+
+class FixedMask(torch.nn.Module):
+    """A dropout whose mask is known; the factor 1 / (1 - p) is in it."""
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.mask = mask
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.mask
+
+
+def check_dora(report: Report) -> None:
+    """The formula of src/model/dora.h, which tests/model/dora_test.cpp holds Lathe to: values and gradients."""
+    torch.manual_seed(1)
+    base = torch.nn.Sequential(torch.nn.Linear(12, 20))
+    config = LoraConfig(r=3, lora_alpha=6, lora_dropout=0.3, use_dora=True, target_modules=["0"])
+    model = get_peft_model(base, config).train()
+    layer = model.base_model.model[0]
+    mask = (torch.rand(7, 12) > 0.3).float() / 0.7
+    layer.lora_dropout["default"] = FixedMask(mask)
+    a, b, m = layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.lora_magnitude_vector["default"].weight
+    weight, bias = layer.base_layer.weight, layer.base_layer.bias
+    report.check("first magnitudes are the rows' norms", torch.equal(m, torch.linalg.norm(weight, dim=1)), "20 rows")
+    b.data.normal_(0, 0.3)
+    m.data.mul_(1.2)
+    x, dy = torch.randn(7, 12, requires_grad=True), torch.randn(7, 20)
+    theirs = model(x)
+    expected = torch.autograd.grad(theirs, [x, a, b, m], dy)
+    g = m / torch.linalg.norm(weight + 2 * b @ a, dim=1).detach()
+    linear = torch.nn.functional.linear
+    formula = linear(x, weight, bias) + (g - 1) * linear(x * mask, weight) + g * 2 * linear(linear(x * mask, a), b)
+    gradients = torch.autograd.grad(formula, [x, a, b, m], dy)
+    apart = max(((one - other).norm() / other.norm()).item() for one, other in zip([formula, *gradients], [theirs, *expected]))
+    report.check("DoRA under dropout is the formula of model/dora.h", apart < 1e-6, f"{apart:.1e}")
+
+
+def check_tied_copies(case: dict, base: pathlib.Path, work: pathlib.Path, report: Report) -> None:
+    """What trains when one end of tied embeddings is in modules_to_save (docs/adapters.md)."""
+    for ensure, named, expected in ((False, "embed_tokens", ["model.embed_tokens"]), (False, "lm_head", ["lm_head"]),
+                                    (False, "embed_tokens,lm_head", ["lm_head", "model.embed_tokens"]),
+                                    (True, "lm_head", ["model.embed_tokens"])):
+        config = {**flat_config(case, base, work), "modules_to_save": named, "ensure_weight_tying": ensure}
+        model = rival.get_peft_model(rival.load_base(config, "sdpa"), rival.lora_config(config))
+        trained = sorted(name.removeprefix("base_model.model.").split(".modules_to_save")[0]
+                         for name, parameter in model.named_parameters() if parameter.requires_grad and "lora_" not in name)
+        tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+        report.check(f"tied, ensure_weight_tying {ensure}, {named}", trained == expected and tied == ensure, str(trained))
 
 
 def check_rows_and_epochs(case: dict, base: pathlib.Path, work: pathlib.Path, report: Report) -> None:
@@ -114,6 +164,8 @@ def main() -> int:
         base = work / "base"
         base_models.make_base_model(case, base)
         check_adapter_draws(case, base, work, report)
+        check_dora(report)
+        check_tied_copies(case, base, work, report)
         check_rows_and_epochs(case, base, work, report)
         check_eval_loss(case, base, work, report)
         optimizer = TrainingArguments(output_dir=str(work), use_cpu=True).optim

@@ -13,7 +13,7 @@ from transformers.utils import logging
 import base_models
 import rival
 from cases import flat_config, load_cases, rows_file
-from checks import CONTROLS, Expected, Report, check_controls, check_initial_values, check_same_curve, relative
+from checks import Expected, Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
 from compare import FP32, Bounds, compare_adapters, compare_logs
 from lathe import Run, run, tail
 from make_values import initial_hashes
@@ -78,17 +78,16 @@ def main() -> int:
         check_tokens(binary, case, config, report)
         theirs = rival.train(case, {**config, "output_dir": str(work / "theirs")})
         expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
-        bounds, controls = FP32, CONTROLS
+        bounds = FP32
         if config["bf16"]:
             bounds = own_noise(case, base, work, theirs, Bounds(loss=3e-4, grad_norm=1e-2, adapter=0))
         if "8bit" in config["optim"]:  # a last bit may tip a code
             bounds = own_noise(case, base, work, theirs, FP32)
-            controls = {**CONTROLS, "moments in fp32": lambda _: {"optim": "adamw_torch"}}
 
         ours = Run(binary, config, work, "ours")
         check_same_curve(ours, expected, bounds, report)
         check_initial_values(binary, config, work, expected, report)
-        check_controls(binary, config, work, expected, bounds, report, controls)
+        check_controls(binary, config, work, expected, bounds, report, controls_of(config))
         check_adapter_exchange(binary, case, ours, theirs, work, bounds, report)
         if not config["bf16"]:  # bf16 has ties that rounding decides
             check_generation(binary, config, ours, report)

@@ -33,10 +33,11 @@ int main(int argc, char** argv) try {
     fmt::print(stderr, "usage: parity_logits MODEL ADAPTER OUT ID …\n");
     return 2;
   }
-  const lathe::ModelShape shape = lathe::read_model_shape(argv[1]);
+  lathe::ModelShape shape = lathe::read_model_shape(argv[1]);
   lathe::TensorMap weights = lathe::load_model_weights(argv[1], shape, at::kFloat);
   lathe::LoadedAdapter adapter = lathe::load_adapter(argv[2], shape);
-  weights.merge(adapter.weights);
+  lathe::add_adapter(weights, adapter.config, shape, adapter.weights);
+  shape = lathe::shape_behind(adapter.config, shape);
   lathe::ParameterStore store(shape, std::move(weights), {});
   lathe::CausalLM model(
       shape, {.compute_dtype = at::kFloat, .lora = {.r = adapter.config.r, .scale = adapter.config.scale()}});

@@ -15,7 +15,8 @@ from prompt import IGNORE, encode_row, read_rows
 
 NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lora", "lora_r", "lora_alpha", "lora_dropout",
                     "lora_target_modules", "use_rslora", "max_seq_length", "use_qlora", "quantization_bit", "bnb_4bit_quant_type",
-                    "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype"}
+                    "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype", "modules_to_save", "ensure_weight_tying",
+                    "use_dora"}
 
 
 def load_base(config: dict, attention: str) -> torch.nn.Module:
@@ -28,8 +29,10 @@ def load_base(config: dict, attention: str) -> torch.nn.Module:
 
 def lora_config(config: dict) -> LoraConfig:
     targets = config["lora_target_modules"]
-    return LoraConfig(r=config["lora_r"], lora_alpha=config["lora_alpha"], lora_dropout=config["lora_dropout"],
-                      use_rslora=config.get("use_rslora", False), bias="none", task_type="CAUSAL_LM",
+    saved = config.get("modules_to_save")
+    return LoraConfig(modules_to_save=saved.split(",") if saved else None, ensure_weight_tying=config.get("ensure_weight_tying", False),
+                      r=config["lora_r"], lora_alpha=config["lora_alpha"], lora_dropout=config["lora_dropout"],
+                      use_rslora=config.get("use_rslora", False), use_dora=config.get("use_dora", False), bias="none", task_type="CAUSAL_LM",
                       target_modules=targets if targets == "all-linear" else targets.split(","))
 
 
@@ -69,11 +72,12 @@ def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
 
 
 def train(case: dict, config: dict, attention: str = "sdpa") -> dict:
-    """Trains and saves the adapter into output_dir. Returns {"log_history", "initial"}; initial: A of each module before step 1."""
+    """Trains and saves the adapter into output_dir. Returns {"log_history", "initial"}; initial: A, and DoRA's magnitudes, of each module before
+    step 1."""
     set_seed(config["seed"])
     model = get_peft_model(load_base(config, attention), lora_config(config))
-    initial = {name.replace(".default", ""): parameter.detach().clone()
-               for name, parameter in model.named_parameters() if "lora_A" in name}
+    initial = {name.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector"): parameter.detach().clone()
+               for name, parameter in model.named_parameters() if "lora_A" in name or "lora_magnitude" in name}
     trainer = make_trainer(case, config, model)
     trainer.train()
     trainer.save_model(config["output_dir"])

@@ -29,9 +29,12 @@ TEST(LoraTarget, TakesTheAdaptersNumbers) {
   args.lora_r = 16;
   args.lora_alpha = 32;
   args.use_rslora = true;
+  args.modules_to_save = {"norm", "lm_head"};
   const LoraConfig config = lora_config(args, "base");
   EXPECT_EQ(config.scale(), 8.0);  // 32 / sqrt(16)
   EXPECT_EQ(config.base_model_name_or_path, "base");
+  EXPECT_EQ(config.modules_to_save.names, (Names{"norm", "lm_head"}));
+  EXPECT_FALSE(config.modules_to_save.ensure_weight_tying);
 }
 
 }  // namespace

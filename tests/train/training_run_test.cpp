@@ -49,6 +49,67 @@ TEST_F(TrainingRunTest, AdaptersTrainOverQuantisedWeights) {
   }
 }
 
+/// In both precisions, over a quantised base, and from where an earlier run stopped.
+TEST_F(TrainingRunTest, ModulesToSaveTrainBesideTheAdapter) {
+  for (const char* more : {"bf16=false", "bf16=true", "use_qlora=true"}) {
+    SCOPED_TRACE(more);
+    const std::vector<std::string> words = {"modules_to_save=embed_tokens,norm", more, "learning_rate=0.01"};
+    run(words);
+    const std::string whole = bytes("adapter_model.safetensors");
+    const SafetensorsFile file = SafetensorsFile::open(out("adapter_model.safetensors"));
+    const at::Tensor trained = map_tensor(file, file.tensors().at("base_model.model.model.embed_tokens.weight"));
+    const SafetensorsFile base = SafetensorsFile::open(root_ + "/model/model.safetensors");
+    const at::Tensor first = map_tensor(base, base.tensors().at("model.embed_tokens.weight"));
+    EXPECT_GT((trained.to(at::kFloat) - first).abs().max().item<double>(), 1e-3);
+    EXPECT_TRUE(file.tensors().contains("base_model.model.model.layers.1.input_layernorm.weight"));
+    std::vector<std::string> resumed = words;
+    resumed.push_back("resume_from_checkpoint=" + out("checkpoint-4"));
+    run(resumed);
+    EXPECT_TRUE(bytes("adapter_model.safetensors") == whole);
+  }
+}
+
+TEST_F(TrainingRunTest, DoraTrainsGoesOnAndIsTakenUp) {
+  for (const char* more : {"bf16=false", "bf16=true"}) {
+    SCOPED_TRACE(more);
+    const std::vector<std::string> words = {"use_dora=true", more, "learning_rate=0.01", "lora_dropout=0.1"};
+    run(words);
+    const std::string whole = bytes("adapter_model.safetensors");
+    const std::vector<double> losses = logged(json("trainer_state.json"), "loss");
+    EXPECT_LT(losses.back(), losses.front());
+    std::vector<std::string> resumed = words;
+    resumed.push_back("resume_from_checkpoint=" + out("checkpoint-4"));
+    run(resumed);
+    EXPECT_TRUE(bytes("adapter_model.safetensors") == whole);
+  }
+  std::filesystem::rename(out(), root_ + "/first");
+  // A rate that moves nothing: what was read is what is written.
+  const std::string first = "adapter_name_or_path=" + root_ + "/first";
+  run({first, "bf16=false", "learning_rate=1e-30"});
+  const std::string again = bytes("adapter_model.safetensors");
+  EXPECT_TRUE(again == read_text_file(root_ + "/first/adapter_model.safetensors"));
+  EXPECT_THROW(run({first, "use_qlora=true"}), Error);
+  std::filesystem::remove_all(root_ + "/first");
+  run({"bf16=false"});
+  std::filesystem::rename(out(), root_ + "/first");
+  EXPECT_THROW(run({first, "use_dora=true"}), Error);  // it is plain LoRA
+}
+
+TEST_F(TrainingRunTest, ModulesToSaveThatCannotTrainAreRefused) {
+  const auto error_of = [&](const std::vector<std::string>& words) -> std::string {
+    try {
+      run(words);
+    } catch (const Error& error) {
+      EXPECT_EQ(exit_code(error.kind()), 2);
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_NE(error_of({"modules_to_save=up_proj", "use_qlora=true"}).find("held in few bits"), std::string::npos);
+  EXPECT_NE(error_of({"modules_to_save=classifier"}).find("'classifier' matches no module"), std::string::npos);
+  EXPECT_NE(error_of({"modules_to_save=proj"}).find("would have an adapter and a copy"), std::string::npos);
+}
+
 TEST_F(TrainingRunTest, ATokenizerLargerThanTheModelIsRefused) {
   const Json config = json_of_model();
   Json small = config;

@@ -1,0 +1,50 @@
+#include "model/dora.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "ops/check.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kElementsAtOnce = int64_t{1} << 18;  // of W + s B A, while they are in the cache
+
+ParameterId part_of(const ParameterId& id, Part part) {
+  return {id.block, id.site, part};
+}
+
+}  // namespace
+
+at::Tensor direction_norms(const ops::WeightView& weight, const at::Tensor& a, const at::Tensor& b, double scale) {
+  const at::Tensor dense = weight.dense.defined() ? weight.dense : weight.quantized->open();
+  const int64_t out = dense.size(0), step = std::max<int64_t>(1, kElementsAtOnce / dense.size(1));
+  const at::Tensor wide_a = a.to(at::kFloat), wide_b = b.to(at::kFloat);
+  at::Tensor norms = at::empty({out}, wide_a.options());
+  for (int64_t begin = 0; begin < out; begin += step) {
+    const int64_t rows = std::min(step, out - begin);
+    const at::Tensor direction =
+        at::addmm(dense.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a, 1, scale);
+    norms.narrow(0, begin, rows).copy_(at::linalg_vector_norm(direction, 2, at::IntArrayRef{1}));
+  }
+  return norms;
+}
+
+void set_first_magnitudes(TensorMap& adapter, const TensorMap& base) {
+  for (auto& [id, tensor] : adapter) {
+    if (id.part != Part::kLoraMagnitude) continue;
+    const at::Tensor& weight = base.at(part_of(id, Part::kWeight));
+    tensor.copy_(at::linalg_vector_norm(weight, 2, at::IntArrayRef{1}));
+  }
+}
+
+void fix_magnitudes(TensorMap& weights, const LoraConfig& config) {
+  for (auto& [id, tensor] : weights) {
+    if (id.part != Part::kLoraMagnitude) continue;
+    const at::Tensor &a = weights.at(part_of(id, Part::kLoraA)), &b = weights.at(part_of(id, Part::kLoraB));
+    tensor = tensor / direction_norms({weights.at(part_of(id, Part::kWeight)), nullptr}, a, b, config.scale());
+  }
+}
+
+}  // namespace lathe

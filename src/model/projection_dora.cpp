@@ -1,0 +1,58 @@
+// A projection with DoRA: model/dora.h has the formula.
+#include <ATen/ATen.h>
+
+#include "model/dora.h"
+#include "model/projection.h"
+#include "ops/check.h"
+#include "ops/columns.h"
+#include "ops/linear.h"
+
+namespace lathe {
+
+const at::Tensor& Projection::norms() const {
+  if (!norms_.defined()) norms_ = direction_norms(weight_, a_, b_, pass_.options.lora.scale);
+  return norms_;
+}
+
+at::Tensor Projection::magnitude_over_norm() const {
+  return pass_.options.lora.magnitudes_fixed ? magnitude_ : magnitude_ / norms();
+}
+
+void Projection::share_norms(at::Tensor& kept) const {
+  if (kept.defined()) {
+    norms_ = kept;
+  } else {
+    kept = norms_;
+  }
+}
+
+at::Tensor Projection::dora_forward(const at::Tensor& x, AdapterSaved* saved) const {
+  LATHE_EXPECT(magnitude_, ({weight_.out_features()}), at::kFloat);
+  at::Tensor dropped = drop(x);
+  at::Tensor low = scaled(ops::linear(dropped, a_, {})), direction = ops::linear(dropped, weight_, {});
+  ops::add_low_rank(direction, low, b_);
+  // W x + (g - 1) W x' = W (x - x') + g W x'
+  at::Tensor y = ops::scale_columns(direction, magnitude_over_norm(), drops() ? at::Tensor() : bias_);
+  if (saved != nullptr) saved->a_x = std::move(low), saved->direction = std::move(direction);
+  if (drops()) y.add_(ops::linear(dropped.neg_().add_(x), weight_, bias_));
+  return y;
+}
+
+void Projection::dora_input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
+  const at::Tensor scale = magnitude_over_norm();
+  if (!drops()) {
+    ops::linear_input_gradient(ops::scale_columns(dy, scale, {}), weight_, dx);
+    return ops::linear_input_gradient(da_x, a_, dx);
+  }
+  at::Tensor dropped;
+  ops::linear_input_gradient(ops::scale_columns(dy, scale - 1, {}), weight_, dropped);
+  ops::linear_input_gradient(da_x, a_, dropped);
+  ops::linear_input_gradient(dy, weight_, dx);
+  dx.add_(drop(dropped));
+}
+
+at::Tensor Projection::magnitude_gradient(const at::Tensor& dy, const at::Tensor& direction) const {
+  return ops::column_dots(dy, direction).div_(norms());
+}
+
+}  // namespace lathe
