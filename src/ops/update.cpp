@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/dtype.h"
 #include "kernels/split_master.h"
 #include "kernels/sum_of_squares.h"
 #include "ops/cuda_kernels.h"
@@ -21,6 +22,15 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
   LATHE_ASSERT(master.weight.scalar_type() == at::kBFloat16 && master.rest.scalar_type() == at::kShort &&
                master.rest.is_contiguous() && master.rest.numel() == master.weight.numel());
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
+}
+
+constexpr int64_t kPiece = 4096;  // its weights and gradients stay in the first cache
+
+float widen(float value) {
+  return value;
+}
+float widen(kernels::Bf16 bits) {
+  return bf16_to_float(bits);
 }
 
 }  // namespace
@@ -107,6 +117,36 @@ void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Ten
         kernels::adamw(mutable_elements<float>(master.weight) + begin, g, m, v, end - begin, step);
       } else {
         LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+      }
+    });
+  });
+}
+
+void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, double gradient_scale,
+                      const std::function<void(const UpdatePiece&)>& body) {
+  const int64_t count = master.weight.numel();
+  const bool split = master.rest.defined();
+  LATHE_ASSERT(master.weight.is_cpu() && master.weight.is_contiguous());
+  LATHE_ASSERT(gradient.is_contiguous() && gradient.numel() == count);
+  LATHE_ASSERT(split || master.weight.scalar_type() == at::kFloat);
+  const ProfileScope profiled(ProfileKind::kOp, "update");
+  const auto scale = static_cast<float>(gradient_scale);
+  with_elements(gradient, [&](auto element) {
+    using T = decltype(element);
+    at::parallel_for(0, count, kElementsATask, [&](int64_t first, int64_t last) {
+      float weights[kPiece], gradients[kPiece];
+      for (int64_t begin = first; begin < last; begin += kPiece) {
+        const int64_t size = std::min(kPiece, last - begin);
+        const T* from = elements<T>(gradient) + begin;
+        for (int64_t i = 0; i < size; ++i) gradients[i] = widen(from[i]) * scale;
+        if (split) {
+          const kernels::SplitMaster both = halves(master, begin);
+          kernels::join_master(both.rounded, both.rest, weights, size);
+          body({begin, size, weights, gradients});
+          kernels::split_master(weights, both, size);
+        } else {
+          body({begin, size, mutable_elements<float>(master.weight) + begin, gradients});
+        }
       }
     });
   });

@@ -20,6 +20,7 @@ struct Case {
   const char* recomputed;
   double dropout;
   int64_t vocabulary, rows, length, accumulation = 1;
+  const char* optim = "adamw_torch";
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -41,6 +42,7 @@ TrainingArguments arguments_of(const Case& c) {
   if (args.gradient_checkpointing) args.gradient_checkpointing_scope = c.recomputed;
   args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
   args.init_from_scratch = true;
+  args.optim = c.optim;
   args.gradient_accumulation_steps = c.accumulation;
   return args;
 }
@@ -122,20 +124,24 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, PlanPeak,
-                         ::testing::Values(Case{"lora_fp32", true, false, "", 0, 1500, 2, 160},
-                                           Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
-                                           Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
-                                           Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
-                                           Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},
-                                           Case{"lora_bf16_attention_again", true, true, "attention", 0.1, 1500, 2,
-                                                160},
-                                           Case{"lora_fp32_long_row", true, false, "", 0, 500, 1, 640},
-                                           Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
-                                           Case{"full_fp32", false, false, "", 0, 1500, 2, 100},
-                                           Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
-                                           Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2}),
-                         [](const auto& one) { return one.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, PlanPeak,
+    ::testing::Values(Case{"lora_fp32", true, false, "", 0, 1500, 2, 160},
+                      Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
+                      Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
+                      Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
+                      Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},
+                      Case{"lora_bf16_attention_again", true, true, "attention", 0.1, 1500, 2, 160},
+                      Case{"lora_fp32_long_row", true, false, "", 0, 500, 1, 640},
+                      Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
+                      Case{"full_fp32", false, false, "", 0, 1500, 2, 100},
+                      Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
+                      Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
+                      Case{"lora_fp32_sgd", true, false, "", 0, 1500, 2, 160, 1, "sgd"},
+                      Case{"lora_bf16_adafactor", true, true, "", 0, 1500, 2, 160, 1, "adafactor"},
+                      Case{"full_bf16_adafactor", false, true, "", 0, 1500, 2, 100, 1, "adafactor"},
+                      Case{"full_fp32_lion", false, false, "", 0, 1500, 2, 100, 1, "lion_32bit"}),
+    [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace lathe
