@@ -1,7 +1,6 @@
 #include "engine/adam.h"
 
-#include <cmath>
-
+#include "kernels/update_rules.h"
 #include "ops/elements.h"
 #include "ops/update.h"
 
@@ -14,21 +13,20 @@ Adam::Adam(std::vector<TrainableParameter>& parameters, AdamWOptions options)
       exp_avg_sq_(make_state()) {}
 
 void Adam::update(size_t parameter, const UpdateStep& step) {
-  const kernels::AdamWStep numbers =
+  const kernels::AdamWStep both =
       kernels::adamw_step(step.learning_rate, options_.beta1, options_.beta2, options_.epsilon, 0, step.step, 1);
-  const auto decay = static_cast<float>(step.weight_decay);
-  float* means = ops::mutable_elements<float>(exp_avg_[parameter]);
-  float* squares = ops::mutable_elements<float>(exp_avg_sq_[parameter]);
+  const kernels::AdamStep numbers{.decay = static_cast<float>(step.weight_decay),
+                                  .one_minus_beta1 = both.one_minus_beta1,
+                                  .beta2 = both.beta2,
+                                  .one_minus_beta2 = both.one_minus_beta2,
+                                  .step_size = both.step_size,
+                                  .root_correction2 = both.root_correction2,
+                                  .epsilon = both.epsilon};
+  float* mean = ops::mutable_elements<float>(exp_avg_[parameter]);
+  float* square = ops::mutable_elements<float>(exp_avg_sq_[parameter]);
   const TrainableParameter& of = parameters()[parameter];
   ops::update_in_pieces(of.master, of.gradient, step.gradient_scale, [&](const ops::UpdatePiece& piece) {
-    float* m = means + piece.begin;
-    float* v = squares + piece.begin;
-    for (int64_t i = 0; i < piece.count; ++i) {
-      const float g = piece.gradient[i] + decay * piece.weight[i];
-      m[i] += numbers.one_minus_beta1 * (g - m[i]);
-      v[i] = numbers.beta2 * v[i] + numbers.one_minus_beta2 * g * g;
-      piece.weight[i] -= numbers.step_size * m[i] / (std::sqrt(v[i]) / numbers.root_correction2 + numbers.epsilon);
-    }
+    kernels::adam(piece.weight, piece.gradient, mean + piece.begin, square + piece.begin, piece.count, numbers);
   });
 }
 

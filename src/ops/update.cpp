@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "base/dtype.h"
 #include "kernels/split_master.h"
 #include "kernels/sum_of_squares.h"
+#include "kernels/update_rules.h"
 #include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
@@ -25,13 +25,6 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
 }
 
 constexpr int64_t kPiece = 4096;  // its weights and gradients stay in the first cache
-
-float widen(float value) {
-  return value;
-}
-float widen(kernels::Bf16 bits) {
-  return bf16_to_float(bits);
-}
 
 }  // namespace
 
@@ -137,8 +130,7 @@ void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, do
       float weights[kPiece], gradients[kPiece];
       for (int64_t begin = first; begin < last; begin += kPiece) {
         const int64_t size = std::min(kPiece, last - begin);
-        const T* from = elements<T>(gradient) + begin;
-        for (int64_t i = 0; i < size; ++i) gradients[i] = widen(from[i]) * scale;
+        kernels::scale_gradient(elements<T>(gradient) + begin, scale, gradients, size);
         if (split) {
           const kernels::SplitMaster both = halves(master, begin);
           kernels::join_master(both.rounded, both.rest, weights, size);
