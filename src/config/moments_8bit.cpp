@@ -34,10 +34,6 @@ int64_t layer_bytes(const ModelShape& shape) {
 
 }  // namespace
 
-bool has_8bit_moments(const TrainingArguments& args) {
-  return args.optim == "adamw_bnb_8bit" || args.optim == "adamw_8bit" || args.optim == "paged_adamw_8bit";
-}
-
 int64_t moments_8bit_bytes(const ModelShape& shape, const TrainingArguments& args) {
   if (args.use_lora) return adapter_bytes(shape, args);
   const int64_t embedding = shape.vocab_size * shape.hidden_size;

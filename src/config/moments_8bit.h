@@ -10,9 +10,6 @@ namespace lathe {
 /// Parameters of fewer elements keep fp32 moments (bitsandbytes' min_8bit_size).
 inline constexpr int64_t kMin8bitElements = 4096;
 
-/// Whether `optim` names the AdamW with 8-bit moments: adamw_bnb_8bit, adamw_8bit, or paged_adamw_8bit.
-[[nodiscard]] bool has_8bit_moments(const TrainingArguments& args);
-
 /// Bytes of both moments of everything that trains. Embeddings, tied heads among them, have fp32 ones.
 [[nodiscard]] int64_t moments_8bit_bytes(const ModelShape& shape, const TrainingArguments& args);
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "config/moments_8bit.h"
+#include "config/optimizers.h"
 #include "config/target_modules.h"
 
 namespace lathe {
@@ -41,10 +42,6 @@ struct Work {
 /// Of a trained element: adapters' and added up ones are fp32, others as the product leaves them (engine/trainable.h).
 int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
   return args.use_lora || args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
-}
-
-int64_t moment_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
-  return has_8bit_moments(args) ? moments_8bit_bytes(shape, args) : 8 * trainable;
 }
 
 Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
@@ -188,6 +185,69 @@ void add_quantized_weights(MemoryPlan& plan, const ModelShape& shape, const Trai
   plan.terms.push_back({MemoryClass::kWorkspace, "one weight opened", largest * (wide ? 4 : size_bytes(compute))});
 }
 
+/// Of Adafactor: of each matrix a number for each row and each column, of the rest one for each element.
+int64_t factored_elements(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
+  int64_t inside = 0, edges = 0;
+  const auto add = [&](int64_t rows, int64_t columns) { inside += rows * columns, edges += rows + columns; };
+  if (args.use_lora) {
+    for (const LinearModule& module : adapted_modules(shape, args.lora_target_modules.value_or("all-linear"))) {
+      add(args.lora_r, module.in);
+      add(module.out, args.lora_r);
+    }
+  } else {
+    for (int64_t layer = 0; layer < shape.num_layers; ++layer) {
+      for (const LinearModule& module : linear_modules(shape, layer)) add(module.out, module.in);
+    }
+    for (int ends = shape.tie_word_embeddings ? 1 : 2; ends > 0; --ends) add(shape.vocab_size, shape.hidden_size);
+  }
+  return edges + std::max<int64_t>(0, trainable - inside);
+}
+
+/// What the optimizer keeps between updates.
+int64_t optimizer_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
+  const OptimizerSettings settings = optimizer_settings(args);
+  const int64_t momentum = settings.momentum != 0 ? 4 : 0;
+  switch (settings.kind) {
+    case OptimizerKind::kAdamW:
+    case OptimizerKind::kAdam:
+      return 8 * trainable;
+    case OptimizerKind::kAdamW8bit:
+      return moments_8bit_bytes(shape, args);
+    case OptimizerKind::kSgd:
+      return momentum * trainable;
+    case OptimizerKind::kRmsprop:
+      return (4 + momentum + (settings.centered ? 4 : 0)) * trainable;
+    case OptimizerKind::kAdagrad:
+    case OptimizerKind::kLion:
+      return 4 * trainable;
+    case OptimizerKind::kAdafactor:
+      return 4 * factored_elements(shape, args, trainable);
+  }
+  LATHE_ASSERT(false);
+}
+
+const char* optimizer_words(const TrainingArguments& args) {
+  switch (optimizer_settings(args).kind) {
+    case OptimizerKind::kAdamW:
+      return "AdamW's two moments";
+    case OptimizerKind::kAdamW8bit:
+      return "AdamW's two moments, 8 bits";
+    case OptimizerKind::kAdam:
+      return "Adam's two moments";
+    case OptimizerKind::kSgd:
+      return "SGD's momentum";
+    case OptimizerKind::kRmsprop:
+      return "RMSprop's means";
+    case OptimizerKind::kAdagrad:
+      return "Adagrad's sums";
+    case OptimizerKind::kLion:
+      return "Lion's mean";
+    case OptimizerKind::kAdafactor:
+      return "Adafactor's rows and columns";
+  }
+  LATHE_ASSERT(false);
+}
+
 void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute,
                  int64_t trainable) {
   const int64_t base = shape.num_parameters(), e = size_bytes(compute);
@@ -207,8 +267,7 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
     add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
   }
   add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
-  add(MemoryClass::kOptimizer, has_8bit_moments(args) ? "AdamW's two moments, 8 bits" : "AdamW's two moments",
-      moment_bytes(shape, args, trainable));
+  add(MemoryClass::kOptimizer, optimizer_words(args), optimizer_bytes(shape, args, trainable));
 }
 
 }  // namespace
@@ -279,9 +338,10 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   const int64_t weights = args.use_lora ? 4 * trainable : size_bytes(compute_dtype(args)) * shape.num_parameters();
-  // Beside the moments a full run in bf16 keeps its masters.
+  // Beside the optimizer's state a full run in bf16 keeps its masters.
   const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32;
-  const int64_t state = args.save_only_model ? 0 : moment_bytes(shape, args, trainable) + (masters ? 4 * trainable : 0);
+  const int64_t kept = optimizer_bytes(shape, args, trainable) + (masters ? 4 * trainable : 0);
+  const int64_t state = args.save_only_model ? 0 : kept;
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }
 

@@ -32,17 +32,5 @@ TEST(Moments8bit, TakeWhatTheyTakeUnderTheTrainer) {
   }
 }
 
-TEST(Moments8bit, OnlyTheNamesOfBitsandbytesHaveThem) {
-  TrainingArguments args;
-  for (const char* name : {"adamw_torch", "adamw_torch_fused"}) {
-    args.optim = name;
-    EXPECT_FALSE(has_8bit_moments(args)) << name;
-  }
-  for (const char* name : {"adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"}) {
-    args.optim = name;
-    EXPECT_TRUE(has_8bit_moments(args)) << name;
-  }
-}
-
 }  // namespace
 }  // namespace lathe
