@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "base/file.h"
 #include "config/deepspeed.h"
+#include "config/optimizers.h"
 
 namespace lathe {
 namespace {
@@ -104,10 +106,36 @@ void settle_adapter(Settings& settings) {
   }
 }
 
-void note_paging(Settings& settings) {
-  if (settings.args.optim != "paged_adamw_8bit") return;
-  settings.notes.emplace_back(
-      "optim paged_adamw_8bit is adamw_bnb_8bit: its state lies in the CPU's memory, so there is nothing to page");
+/// With LoRA+ the rates of a group are a multiple of the schedule's; schedules that set rates themselves know none.
+void settle_loraplus(Settings& settings) {
+  TrainingArguments& args = settings.args;
+  if (args.loraplus_lr_ratio == 0 || !args.use_lora) return;
+  if (!settings.has("loraplus_weight_decay")) args.loraplus_weight_decay = args.weight_decay;
+  const std::string& schedule = args.lr_scheduler_type;
+  const bool of_groups = schedule != "reduce_lr_on_plateau" && std::islower(static_cast<unsigned char>(schedule[0]));
+  if (!of_groups) {
+    settings.refuse("loraplus_lr_ratio",
+                    fmt::format("LoRA+ with the schedule {}, which sets every group to one rate", schedule),
+                    "take another schedule, or leave loraplus_lr_ratio out");
+  }
+  if (args.decay_all_parameters) {
+    settings.refuse("loraplus_lr_ratio", "LoRA+ with an optimizer block of DeepSpeed's, which has one group",
+                    "leave the block out and set 'optim'");
+  }
+}
+
+void settle_optimizer(Settings& settings) {
+  const TrainingArguments& args = settings.args;
+  settle_loraplus(settings);
+  try {
+    (void)optimizer_settings(args);
+  } catch (const Error& error) {
+    settings.refuse("optim_args", error.message(), error.hint());
+  }
+  if (is_paged(args)) {
+    settings.notes.push_back(
+        fmt::format("{}: on a CPU there is nothing to page, the optimizer's state lies in its memory", args.optim));
+  }
 }
 
 void settle_sampling(Settings& settings) {
@@ -229,7 +257,7 @@ void check_together(Settings& settings) {
   replace_fp16(settings);
   settle_warmup(settings);
   settle_adapter(settings);
-  note_paging(settings);
+  settle_optimizer(settings);
   settle_intervals(settings);
   settle_sampling(settings);
   settle_evaluation_data(settings);

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "config/deepspeed_keys.h"
-#include "config/moments_8bit.h"
+#include "config/deepspeed_optimizers.h"
 
 namespace lathe {
 namespace {
@@ -167,32 +167,80 @@ class DeepSpeedReader {
   void match_optimizer() {
     Json* type = find_node(json_, "optimizer.type");
     if (type == nullptr) return;
-    const std::string name = text_of(type);
-    const Json* mode = find_node(json_, "optimizer.params.adam_w_mode");
-    const bool decoupled = name == "AdamW" || mode == nullptr || !mode->is_boolean() || mode->get<bool>();
-    if (name != "AdamW" && name != "Adam") {
+    const DeepSpeedOptimizer* optimizer = find_deepspeed_optimizer(text_of(type));
+    if (optimizer == nullptr) {
+      const char* advice = deepspeed_optimizer_advice(text_of(type));
       return refuse("optimizer.type",
                     fmt::format("the optimizer {} of the DeepSpeed configuration is not supported", dump_json(*type)),
-                    "use \"AdamW\", or leave the block out and set 'optim'");
+                    advice);
     }
+    match_optim(*optimizer);
+    check_parameters(*optimizer);
     match("optimizer.params.lr", "learning_rate");
-    match("optimizer.params.eps", "adam_epsilon");
     match("optimizer.params.weight_decay", "weight_decay");
-    match_betas();
-    if (!decoupled && settings_.args.weight_decay != 0) {
-      return refuse("optimizer.params.adam_w_mode", "Adam with weight decay in the gradient is not supported",
-                    "set adam_w_mode to true, or weight_decay to 0");
-    }
-    if (has_8bit_moments(settings_.args)) {
-      return refuse("optimizer.type",
-                    fmt::format("the optimizer {} of the DeepSpeed configuration contradicts 'optim' (\"{}\")",
-                                dump_json(*type), settings_.args.optim),
-                    "leave the block out, or set 'optim' to \"adamw_torch\"");
+    if (optimizer->is_adam()) {
+      match("optimizer.params.eps", "adam_epsilon");
+      match_betas();
+      match_adam_mode(*optimizer);
+    } else {
+      match_arguments(*optimizer);
     }
     // DeepSpeed makes its optimizer from all parameters in one group.
     settings_.args.decay_all_parameters = true;
-    settings_.notes.push_back(fmt::format("the optimizer is the DeepSpeed configuration's {}{}", name,
+    settings_.notes.push_back(fmt::format("the optimizer is the DeepSpeed configuration's {}{}", optimizer->name,
                                           settings_.args.weight_decay > 0 ? ": weight_decay on every parameter" : ""));
+  }
+
+  void match_optim(const DeepSpeedOptimizer& optimizer) {
+    TrainingArguments& args = settings_.args;
+    const bool is_adamw = args.optim.find("adamw") != std::string::npos && !args.optim.ends_with("8bit");
+    const bool same = optimizer.is_adam() ? is_adamw : args.optim == optimizer.optim;
+    if (!same && settings_.has("optim")) {
+      return contradict("optimizer.type", fmt::format("\"{}\"", optimizer.name), "optim",
+                        fmt::format("\"{}\"", args.optim));
+    }
+    if (!same) args.optim = optimizer.optim;
+  }
+
+  /// A key of another optimizer's, which DeepSpeed would stop at.
+  void check_parameters(const DeepSpeedOptimizer& optimizer) {
+    const Json* params = find_node(json_, "optimizer.params");
+    if (params == nullptr || !params->is_object()) return;
+    for (const auto& [key, value] : params->items()) {
+      const std::string path = "optimizer.params." + key;
+      const ForeignKey* known = find_deepspeed_key(path);
+      if (known == nullptr || std::string_view(known->harmless) != kUsed || optimizer.takes(key)) continue;
+      refuse(path, fmt::format("{} has no '{}'", optimizer.name, key),
+             fmt::format("it takes {}", fmt::join(optimizer.parameters, ", ")));
+    }
+  }
+
+  /// DeepSpeed's Adam is AdamW unless it is told not to be; its AdamW always.
+  void match_adam_mode(const DeepSpeedOptimizer& optimizer) {
+    const Json* mode = find_node(json_, "optimizer.params.adam_w_mode");
+    const bool coupled = mode != nullptr && mode->is_boolean() && !mode->get<bool>();
+    settings_.args.adam_decays_gradient = coupled && std::string_view(optimizer.name) == "Adam";
+  }
+
+  /// The optimizer's own numbers become optim_args.
+  void match_arguments(const DeepSpeedOptimizer& optimizer) {
+    std::vector<std::string> pairs;
+    for (const char* key : optimizer.parameters) {
+      const std::string path = fmt::format("optimizer.params.{}", key);
+      Json* node = find_node(json_, path);
+      if (node == nullptr || std::string_view(key) == "lr" || std::string_view(key) == "weight_decay") continue;
+      if (is_auto(node) && std::string_view(key) == "eps") *node = settings_.args.adam_epsilon;  // as transformers
+      if (!node->is_number() && !node->is_boolean()) {
+        return refuse(path, fmt::format("'{}' is a number or a flag, found {}", path, dump_json(*node)), "");
+      }
+      pairs.push_back(fmt::format("{}={}", key, dump_json(*node)));
+    }
+    if (pairs.empty()) return;
+    const std::string theirs = fmt::format("{}", fmt::join(pairs, ", "));
+    if (settings_.has("optim_args")) {
+      return contradict("optimizer.params", theirs, "optim_args", settings_.args.optim_args.value_or("null"));
+    }
+    settings_.args.optim_args = theirs;
   }
 
   void match_betas() {

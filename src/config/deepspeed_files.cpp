@@ -23,12 +23,16 @@ Json generated_deepspeed_config(const TrainingArguments& args) {
   json["bf16"] = {{"enabled", args.bf16}};
   json["fp16"] = {{"enabled", args.fp16},      {"loss_scale", 0}, {"loss_scale_window", 1000},
                   {"initial_scale_power", 16}, {"hysteresis", 2}, {"min_loss_scale", 1}};
-  json["optimizer"] = {{"type", "AdamW"},
-                       {"params",
-                        {{"lr", args.learning_rate},
-                         {"betas", {args.adam_beta1, args.adam_beta2}},
-                         {"eps", args.adam_epsilon},
-                         {"weight_decay", args.weight_decay}}}};
+  if (args.optim.find("adamw") != std::string::npos) {
+    json["optimizer"] = {{"type", "AdamW"},
+                         {"params",
+                          {{"lr", args.learning_rate},
+                           {"betas", {args.adam_beta1, args.adam_beta2}},
+                           {"eps", args.adam_epsilon},
+                           {"weight_decay", args.weight_decay}}}};
+  } else {
+    json["zero_allow_untested_optimizer"] = true;  // the trainer brings its own
+  }
   json["zero_optimization"] = {{"stage", args.deepspeed_stage},
                                {"offload_optimizer", {{"device", stage3 || args.cpu_offload ? "cpu" : "none"}}},
                                {"offload_param", {{"device", stage3 ? "cpu" : "none"}}},

@@ -46,7 +46,7 @@ void add_training(std::vector<ForeignKey>& all) {
                {"disable_python_gc", "*", "there is no Python here"},
                {"graph_harvesting", "*", "there are no CUDA graphs here"},
                {"zero_allow_untested_optimizer", "*", "every optimizer here is tested"},
-               {"zero_force_ds_cpu_optimizer", "*", "there is one AdamW"}});
+               {"zero_force_ds_cpu_optimizer", "*", "there is one implementation of each optimizer"}});
 }
 
 void add_optimizer(std::vector<ForeignKey>& all) {
@@ -56,8 +56,17 @@ void add_optimizer(std::vector<ForeignKey>& all) {
                {"optimizer.params.eps", kUsed, ""},
                {"optimizer.params.weight_decay", kUsed, ""},
                {"optimizer.params.adam_w_mode", kUsed, ""},
+               {"optimizer.params.momentum", kUsed, ""},
+               {"optimizer.params.dampening", kUsed, ""},
+               {"optimizer.params.nesterov", kUsed, ""},
+               {"optimizer.params.alpha", kUsed, ""},
+               {"optimizer.params.centered", kUsed, ""},
+               {"optimizer.params.lr_decay", kUsed, ""},
+               {"optimizer.params.initial_accumulator_value", "0 0.0", "Adagrad's sums start at zero: remove the key"},
+               {"optimizer.params.maximize", "false", "losses are made smaller: remove the key"},
+               {"optimizer.params.foreach", "*", "there is one implementation of each optimizer"},
                {"optimizer.params.torch_adam", "*", "there is one AdamW, torch's"},
-               {"optimizer.params.fused", "*", "there is one AdamW, torch's"},
+               {"optimizer.params.fused", "*", "there is one implementation of each optimizer"},
                {"optimizer.params.bias_correction", "true", kOtherMathematics},
                {"optimizer.params.amsgrad", "false", kOtherMathematics},
                {"optimizer.params.max_grad_norm", "0 0.0", "clipping is gradient_clipping's: remove the key"},

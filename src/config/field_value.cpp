@@ -55,6 +55,9 @@ Problem check_choice(const Field& field, const std::string& value) {
   if (field.choices.empty()) return {};
   const auto same = [&](const char* choice) { return value == choice; };
   if (std::any_of(field.choices.begin(), field.choices.end(), same)) return {};
+  if (const char* advice = field.advice == nullptr ? nullptr : field.advice(value)) {
+    return ValueProblem{fmt::format("\"{}\" is not part of this version", value), advice};
+  }
   return ValueProblem{fmt::format("\"{}\" is not supported", value), "allowed: " + allowed_range(field)};
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "config/optimizers.h"
+
 namespace lathe {
 namespace {
 
@@ -10,6 +12,9 @@ using T = TrainingArguments;
 
 bool no_adapter(const T& args) {
   return !args.use_lora && !args.use_qlora;
+}
+bool no_loraplus(const T& args) {
+  return args.loraplus_lr_ratio == 0;
 }
 bool no_four_bits(const T& args) {
   return !args.use_qlora || args.quantization_bit != 4;
@@ -169,15 +174,29 @@ FieldGroup step_fields() {
 FieldGroup optimizer_fields() {
   return {"Optimizer and schedule",
           {
-              Field("optim", &T::optim,
-                    "the optimizer; the first two names are the same AdamW, those with 8bit the one of bitsandbytes "
-                    "with moments in 8 bits")
-                  .one_of({"adamw_torch", "adamw_torch_fused", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"}),
+              Field("optim", &T::optim, "the optimizer (docs/presets.md)")
+                  .one_of(optimizer_names())
+                  .elsewhere(foreign_optimizer_advice),
+              Field("optim_args", &T::optim_args,
+                    "more arguments of the optimizer, \"key=value, key=value\": sgd takes momentum, dampening, "
+                    "nesterov; adagrad lr_decay, eps; rmsprop momentum, alpha, eps, centered"),
               Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
-              Field("weight_decay", &T::weight_decay, "AdamW's, not on biases and norms").at_least(0),
+              Field("weight_decay", &T::weight_decay,
+                    "share of the weights that is taken from them (AdamW, Lion, Adafactor) or added to the gradient "
+                    "(the others), not on biases and norms")
+                  .at_least(0),
               Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean").at_least(0).below(1),
               Field("adam_beta2", &T::adam_beta2, "decay of the gradient's square").at_least(0).below(1),
               Field("adam_epsilon", &T::adam_epsilon, "added to the denominator").at_least(0),
+              Field("loraplus_lr_ratio", &T::loraplus_lr_ratio,
+                    "LoRA+: the adapters' B learn at so many times the learning rate; 0: at the same")
+                  .at_least(0)
+                  .null_is(0)
+                  .idle("use_lora is false", no_adapter),
+              Field("loraplus_weight_decay", &T::loraplus_weight_decay,
+                    "weight decay with LoRA+; where it is not given, weight_decay")
+                  .at_least(0)
+                  .idle("loraplus_lr_ratio is 0", no_loraplus),
               Field("max_grad_norm", &T::max_grad_norm, "longest gradient, over all parameters; 0: no clipping")
                   .at_least(0)
                   .null_is(0),

@@ -41,6 +41,8 @@ struct Field {
   const char* doc;
   std::vector<const char*> aliases;  ///< other spellings of the same thing
   std::vector<const char*> choices;  ///< of a text; empty: any
+  /// What to do about a value that other tools have and choices lack; nullptr: no such value.
+  const char* (*advice)(std::string_view value) = nullptr;
   double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
   bool low_open = false, high_open = false;
   bool count_or_share = false;       ///< below 1 a share, from 1 on a whole number
@@ -50,7 +52,8 @@ struct Field {
   bool (*unused)(const TrainingArguments&) = nullptr;
 
   Field& also(std::initializer_list<const char*> names) { return aliases = names, *this; }
-  Field& one_of(std::initializer_list<const char*> values) { return choices = values, *this; }
+  Field& one_of(std::vector<const char*> values) { return choices = std::move(values), *this; }
+  Field& elsewhere(const char* (*words)(std::string_view)) { return advice = words, *this; }
   Field& at_least(double value) { return low = value, *this; }
   Field& above(double value) { return low = value, low_open = true, *this; }
   Field& at_most(double value) { return high = value, *this; }

@@ -46,10 +46,8 @@ void add_data_and_evaluation(std::vector<ForeignKey>& all) {
 
 void add_optimizer_and_precision(std::vector<ForeignKey>& all) {
   append(all, {
-                  {"optim_args", "null \"\"",
-                   "AdamW takes its settings from adam_beta1, adam_beta2, adam_epsilon and weight_decay"},
-                  {"optim_target_modules", "null", "every trained parameter is updated by AdamW: remove the key"},
-                  {"adafactor", "false", "use \"optim\": \"adamw_torch\""},
+                  {"optim_target_modules", "null", "every trained parameter is updated by optim: remove the key"},
+                  {"adafactor", "false", "use \"optim\": \"adafactor\""},
                   {"average_tokens_across_devices", "*",
                    "the loss is always the mean over all supervised tokens of an update"},
                   {"bf16_full_eval", "false", "evaluation uses the precision of training: remove the key"},
@@ -145,6 +143,7 @@ void add_adapter(std::vector<ForeignKey>& all) {
                   {"init_lora_weights", "true", kFullLinear},
                   {"rank_pattern", "null {}", kFullLinear},
                   {"alpha_pattern", "null {}", kFullLinear},
+                  {"loraplus_lr_embedding", "*", "no embedding has an adapter here"},
                   {"layers_to_transform", "null", "name the modules by a regular expression in lora_target_modules"},
               });
 }

@@ -32,14 +32,15 @@ bool is_embedding_name(const std::string& name) {
   return last == "embed_tokens" || last == kHead;
 }
 
-/// All that holds parameters, in no particular order.
-std::vector<CopiedParameter> all_parameters(const ModelShape& shape) {
+/// Both ends of tied embeddings among them.
+std::vector<ModelParameter> all_parameters(const ModelShape& shape) {
   const int64_t table = shape.vocab_size * shape.hidden_size;
-  std::vector<CopiedParameter> all = {{kTable, table, true}, {kHead, table, true}, {"model.norm", shape.hidden_size}};
+  std::vector<ModelParameter> all = {
+      {kTable, table, shape.vocab_size}, {kHead, table, shape.vocab_size}, {"model.norm", shape.hidden_size}};
   for (int64_t layer = 0; layer < shape.num_layers; ++layer) {
     const std::string inside = fmt::format("model.layers.{}.", layer);
     for (const LinearModule& linear : linear_modules(shape, layer)) {
-      all.push_back({linear.name, linear.in * linear.out, true});
+      all.push_back({linear.name, linear.in * linear.out, linear.out});
       const bool o = linear.name.ends_with("o_proj"), qkv = !o && linear.name.find(".self_attn.") != std::string::npos;
       if ((o && shape.o_bias) || (qkv && shape.qkv_bias)) all.push_back({linear.name, linear.out});
     }
@@ -56,8 +57,8 @@ std::vector<CopiedParameter> all_parameters(const ModelShape& shape) {
   throw Error(ErrorKind::kConfig, what, {.key = kKey}, advice);
 }
 
-void check_name(const std::string& name, const std::vector<CopiedParameter>& all) {
-  const bool any = std::any_of(all.begin(), all.end(), [&](const CopiedParameter& parameter) {
+void check_name(const std::string& name, const std::vector<ModelParameter>& all) {
+  const bool any = std::any_of(all.begin(), all.end(), [&](const ModelParameter& parameter) {
     return ModulesToSave{.names = {name}}.covers(parameter.module);
   });
   const bool word =
@@ -94,10 +95,16 @@ bool ModulesToSave::unties(const ModelShape& shape) const {
   return shape.tie_word_embeddings && !copies_tied(shape) && (covers(kTable) || covers(kHead));
 }
 
-std::vector<CopiedParameter> copied_parameters(const ModulesToSave& modules, const ModelShape& shape) {
+std::vector<ModelParameter> model_parameters(const ModelShape& shape) {
+  std::vector<ModelParameter> all = all_parameters(shape);
+  if (shape.tie_word_embeddings) std::erase_if(all, [](const ModelParameter& one) { return one.module == kHead; });
+  return all;
+}
+
+std::vector<ModelParameter> copied_parameters(const ModulesToSave& modules, const ModelShape& shape) {
   const bool tied = modules.copies_tied(shape);
-  std::vector<CopiedParameter> copied = all_parameters(shape);
-  std::erase_if(copied, [&](const CopiedParameter& one) {
+  std::vector<ModelParameter> copied = all_parameters(shape);
+  std::erase_if(copied, [&](const ModelParameter& one) {
     if (tied && (one.module == kTable || one.module == kHead)) return one.module == kHead;
     return !modules.covers(one.module);
   });
@@ -105,9 +112,9 @@ std::vector<CopiedParameter> copied_parameters(const ModulesToSave& modules, con
 }
 
 void check_modules_to_save(const ModulesToSave& modules, const ModelShape& shape, bool quantised) {
-  const std::vector<CopiedParameter> all = all_parameters(shape);
+  const std::vector<ModelParameter> all = all_parameters(shape);
   for (const std::string& name : modules.names) check_name(name, all);
-  for (const CopiedParameter& one : all) {
+  for (const ModelParameter& one : all) {
     const std::vector<std::string_view> around = with_outer_modules(one.module);
     const auto named = std::count_if(around.begin(), around.end(),
                                      [&](std::string_view module) { return modules.names_module(module); });

@@ -26,14 +26,16 @@ struct ModulesToSave {
   [[nodiscard]] bool unties(const ModelShape& shape) const;
 };
 
-/// A parameter that is copied.
-struct CopiedParameter {
+/// A parameter of the model itself.
+struct ModelParameter {
   std::string module;  ///< "model.layers.3.input_layernorm"
   int64_t elements = 0;
-  bool matrix = false;  ///< not a norm's or a bias
+  int64_t rows = 0;  ///< of a matrix; 0: a norm's or a bias
 };
-/// Those of the whole model; tied embeddings that stay one stand there once, as model.embed_tokens.
-[[nodiscard]] std::vector<CopiedParameter> copied_parameters(const ModulesToSave& modules, const ModelShape& shape);
+/// Those of the whole model, in no particular order; tied embeddings once, as model.embed_tokens.
+[[nodiscard]] std::vector<ModelParameter> model_parameters(const ModelShape& shape);
+/// Those that are copied; tied embeddings that stay one stand there once, as model.embed_tokens.
+[[nodiscard]] std::vector<ModelParameter> copied_parameters(const ModulesToSave& modules, const ModelShape& shape);
 
 /// Every name is one of the model, no module lies in another one that is named too, and none is quantised.
 /// @param quantised the projections are  @throws Error(kConfig) naming what is wrong

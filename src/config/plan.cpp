@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "config/moments_8bit.h"
-#include "config/target_modules.h"
+#include "config/optimizer_bytes.h"
+#include "config/trained_tensors.h"
 
 namespace lathe {
 namespace {
@@ -47,38 +47,16 @@ int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
   return args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
 }
 
-int64_t moment_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
-  return has_8bit_moments(args) ? moments_8bit_bytes(shape, args) : 8 * trainable;
-}
-
-ModulesToSave modules_to_save(const TrainingArguments& args) {
-  return {.names = args.modules_to_save, .ensure_weight_tying = args.ensure_weight_tying};
-}
-
-std::vector<LinearModule> modules_with_adapters(const ModelShape& shape, const TrainingArguments& args) {
-  return adapted_modules(shape, args.lora_target_modules.value_or("all-linear"), modules_to_save(args));
-}
-
-/// Elements of DoRA's magnitudes.
-int64_t magnitudes_of(const std::vector<LinearModule>& modules) {
-  int64_t count = 0;
-  for (const LinearModule& module : modules) count += module.out;
-  return count;
-}
-
 /// What modules_to_save copies, in elements.
 struct Copies {
-  int64_t all = 0, vectors = 0;
+  int64_t all = 0;
   int64_t replaced = 0;  // of the base model's weights that are held no more
 };
 
 Copies copies_of(const ModelShape& shape, const TrainingArguments& args) {
   Copies copies;
   const ModulesToSave modules = modules_to_save(args);
-  for (const CopiedParameter& one : copied_parameters(modules, shape)) {
-    copies.all += one.elements;
-    if (!one.matrix) copies.vectors += one.elements;
-  }
+  for (const ModelParameter& one : copied_parameters(modules, shape)) copies.all += one.elements;
   // Of a tied table one end alone may be replaced, and two copies take the place of one.
   copies.replaced = copies.all - (modules.unties(shape) ? shape.vocab_size * shape.hidden_size : 0);
   return copies;
@@ -90,8 +68,8 @@ void add_trained(Work& w, const TrainingArguments& args) {
     w.head_trains = w.table_trains = true, w.trained_projection = w.h * w.i;
     return;
   }
-  for (const CopiedParameter& one : copied_parameters(modules_to_save(args), w.shape)) {
-    if (one.module.ends_with("_proj") && one.matrix)
+  for (const ModelParameter& one : copied_parameters(modules_to_save(args), w.shape)) {
+    if (one.module.ends_with("_proj") && one.rows > 0)
       w.trained_projection = std::max(w.trained_projection, one.elements);
     w.table_trains |= one.module == "model.embed_tokens";
     w.head_trains |= one.module == "lm_head";
@@ -116,7 +94,9 @@ Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadS
   const std::vector<LinearModule> modules = modules_with_adapters(shape, args);
   const auto a_layer = [&](int64_t of_all) { return (of_all + shape.num_layers - 1) / shape.num_layers; };
   w.adapted_sites = a_layer(static_cast<int64_t>(modules.size()));
-  if (args.use_dora) w.dora_width = a_layer(magnitudes_of(modules));
+  int64_t width = 0;
+  for (const LinearModule& module : modules) width += module.out;
+  if (args.use_dora) w.dora_width = a_layer(width);
   return w;
 }
 
@@ -262,8 +242,6 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   const int64_t e = size_bytes(compute);
   const Copies copies = args.use_lora ? copies_of(shape, args) : Copies();
   const int64_t base = shape.num_parameters() - copies.replaced;
-  const int64_t adapter = args.use_lora ? trainable - copies.all : 0;
-  const int64_t magnitudes = args.use_dora ? magnitudes_of(modules_with_adapters(shape, args)) : 0;
   const auto add = [&](MemoryClass memory_class, const char* name, int64_t bytes) {
     if (bytes > 0) plan.terms.push_back({memory_class, name, bytes});
   };
@@ -276,13 +254,17 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
   }
-  add(MemoryClass::kWeights, "adapter", e * (adapter - magnitudes) + 4 * magnitudes);
+  int64_t adapters = 0, magnitudes = 0, vectors = 0;
+  for (const TrainedTensor& tensor : trained_tensors(shape, args)) {
+    adapters += tensor.kind == TrainedKind::kAdapter ? tensor.elements : 0;
+    magnitudes += tensor.kind == TrainedKind::kMagnitude ? tensor.elements : 0;
+    vectors += tensor.rows == 0 ? tensor.elements : 0;
+  }
+  add(MemoryClass::kWeights, "adapter", e * adapters + 4 * magnitudes);
   add(MemoryClass::kWeights, "copies of modules_to_save", e * copies.all);
   add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * (trainable - magnitudes));
-  const int64_t vectors = magnitudes + copies.vectors;
   add(MemoryClass::kGradients, "gradients", 4 * vectors + gradient_bytes(args, compute) * (trainable - vectors));
-  add(MemoryClass::kOptimizer, has_8bit_moments(args) ? "AdamW's two moments, 8 bits" : "AdamW's two moments",
-      moment_bytes(shape, args, trainable));
+  add(MemoryClass::kOptimizer, optimizer_words(args), optimizer_bytes(shape, args));
 }
 
 }  // namespace
@@ -312,10 +294,9 @@ int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args) 
 }
 
 int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args) {
-  if (!args.use_lora) return shape.num_parameters();
-  const std::vector<LinearModule> modules = modules_with_adapters(shape, args);
-  return adapter_parameters(modules, args.lora_r) + (args.use_dora ? magnitudes_of(modules) : 0) +
-         copies_of(shape, args).all;
+  int64_t count = 0;
+  for (const TrainedTensor& tensor : trained_tensors(shape, args)) count += tensor.elements;
+  return count;
 }
 
 LoadShape nominal_load(const TrainingArguments& args) {
@@ -356,8 +337,8 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   const int64_t copied = args.use_lora ? copies_of(shape, args).all : trainable, e = size_bytes(compute_dtype(args));
   const int64_t weights = args.use_lora ? 4 * (trainable - copied) + e * copied : e * shape.num_parameters();
-  // Beside the moments, weights of the model itself that train in bf16 have their masters there.
-  const int64_t state = args.save_only_model ? 0 : moment_bytes(shape, args, trainable) + (e == 4 ? 0 : 4 * copied);
+  // Beside the state of the optimizer, weights of the model itself that train in bf16 have their masters there.
+  const int64_t state = args.save_only_model ? 0 : optimizer_bytes(shape, args) + (e == 4 ? 0 : 4 * copied);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }
 

@@ -65,9 +65,12 @@ struct TrainingArguments {
 
   // Optimizer and schedule
   std::string optim = "adamw_torch";
+  std::optional<std::string> optim_args;
   double learning_rate = 2e-5;
   double weight_decay = 0;
   double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
+  double loraplus_lr_ratio = 0;  ///< 0: no LoRA+
+  double loraplus_weight_decay = 0;
   double max_grad_norm = 1;
   std::string lr_scheduler_type = "cosine";
   std::string lr_scheduler_kwargs = "{}";  ///< JSON object as text
@@ -116,6 +119,7 @@ struct TrainingArguments {
   // Settled from the others (config/checks), no keys of their own
   bool fp16_in_bf16 = false;          ///< fp16 was asked for and bf16 takes its place: loss scaling goes on
   bool decay_all_parameters = false;  ///< a DeepSpeed optimizer block knows no groups without decay
+  bool adam_decays_gradient = false;  ///< a DeepSpeed block's Adam with adam_w_mode false
   std::string deepspeed_config;       ///< the DeepSpeed JSON; "": none
 
   // Where the settings came from, for messages and for training_args.json

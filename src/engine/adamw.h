@@ -9,7 +9,8 @@ struct AdamWOptions {
 };
 
 /// Loshchilov & Hutter 2019 as torch.optim.AdamW computes it: decay is taken from the weights before the step, apart
-/// from the gradient; moments in fp32. Parameters without `decay` (biases, norms) are never decayed.
+/// from the gradient; moments in fp32. bitsandbytes' 32-bit AdamW is the same update: it has learning rate and epsilon
+/// multiplied by what torch divides the root by. Parameters without `decay` (biases, norms) are never decayed.
 class AdamW final : public Optimizer {
  public:
   /// @param parameters have to outlive the optimizer; their masters are updated in place.
@@ -17,14 +18,10 @@ class AdamW final : public Optimizer {
   [[nodiscard]] std::vector<StateTensor> state(size_t parameter) override;
 
  private:
-  struct Moments {
-    at::Tensor exp_avg, exp_avg_sq;  // fp32, the parameter's shape
-  };
-  void update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) override;
+  void update(size_t parameter, const UpdateStep& step) override;
 
-  std::vector<TrainableParameter>& parameters_;
   AdamWOptions options_;
-  std::vector<Moments> moments_;
+  std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
 };
 
 }  // namespace lathe

@@ -4,7 +4,7 @@
 #include <lathe/error.h>
 
 #include "base/memory_ledger.h"
-#include "config/moments_8bit.h"
+#include "config/optimizer_bytes.h"
 #include "ops/cpu_allocator.h"
 
 namespace lathe {
@@ -24,30 +24,24 @@ ops::BlockwiseMoment zero_moment(const TrainableParameter& parameter) {
 }  // namespace
 
 AdamW8bit::AdamW8bit(std::vector<TrainableParameter>& parameters, AdamWOptions options)
-    : parameters_(parameters), options_(options) {
+    : Optimizer(parameters, options.weight_decay), options_(options) {
   const MemoryScope scope(MemoryClass::kOptimizer);
-  for (const TrainableParameter& parameter : parameters_) {
+  for (const TrainableParameter& parameter : parameters) {
     LATHE_ASSERT(parameter.master.weight.is_cpu());
     moments_.push_back({zero_moment(parameter), zero_moment(parameter)});
   }
 }
 
-void AdamW8bit::update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) {
-  const auto step_with = [&](double weight_decay) {
-    return kernels::adamw_step(learning_rate, options_.beta1, options_.beta2, options_.epsilon, weight_decay, step,
-                               gradient_scale);
-  };
-  const kernels::AdamWStep decayed = step_with(options_.weight_decay), plain = step_with(0);
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (before) before(i);
-    const TrainableParameter& parameter = parameters_[i];
-    const auto& [exp_avg, exp_avg_sq] = moments_[i];
-    const kernels::AdamWStep& of = parameter.decay ? decayed : plain;
-    if (exp_avg.absmax.defined()) {
-      ops::adamw_8bit(parameter.master, parameter.gradient, exp_avg, exp_avg_sq, of);
-    } else {
-      ops::adamw(parameter.master, parameter.gradient, exp_avg.codes, exp_avg_sq.codes, of);
-    }
+void AdamW8bit::update(size_t parameter, const UpdateStep& step) {
+  const TrainableParameter& of = parameters()[parameter];
+  const auto& [exp_avg, exp_avg_sq] = moments_[parameter];
+  const kernels::AdamWStep numbers =
+      kernels::adamw_step(step.learning_rate, options_.beta1, options_.beta2, options_.epsilon, step.weight_decay,
+                          step.step, step.gradient_scale);
+  if (exp_avg.absmax.defined()) {
+    ops::adamw_8bit(of.master, of.gradient, exp_avg, exp_avg_sq, numbers);
+  } else {
+    ops::adamw(of.master, of.gradient, exp_avg.codes, exp_avg_sq.codes, numbers);
   }
 }
 

@@ -5,9 +5,8 @@
 namespace lathe {
 
 /// Dettmers et al. 2022 (kernels/adamw_8bit.h): 2.03 bytes a parameter for both moments in place of 8. The moments of
-/// small parameters (config/moments_8bit.h) and, as the Trainer asks of bitsandbytes, of embeddings stay fp32: an
-/// embedding's rows that a batch does not touch differ from the others by orders of magnitude. A tied head is the
-/// embedding. Decay as AdamW's. CPU alone.
+/// small parameters (config/optimizer_bytes.h) and, as the Trainer asks of bitsandbytes, of embeddings stay fp32; a
+/// tied head is the embedding. Decay as AdamW's. CPU alone.
 class AdamW8bit final : public Optimizer {
  public:
   /// @param parameters have to outlive the optimizer; their masters are updated in place.
@@ -19,9 +18,8 @@ class AdamW8bit final : public Optimizer {
   struct Moments {
     ops::BlockwiseMoment exp_avg, exp_avg_sq;
   };
-  void update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) override;
+  void update(size_t parameter, const UpdateStep& step) override;
 
-  std::vector<TrainableParameter>& parameters_;
   AdamWOptions options_;
   std::vector<Moments> moments_;
 };

@@ -1,8 +1,12 @@
 #include "engine/optimizer.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "base/memory_ledger.h"
+#include "ops/cpu_allocator.h"
 #include "ops/update.h"
 
 namespace lathe {
@@ -19,7 +23,24 @@ double clip_coefficient(double norm, double max_norm) {
 }
 
 void Optimizer::step(double learning_rate, double gradient_scale, const BeforeParameter& before) {
-  update(++num_steps_, learning_rate, gradient_scale, before);
+  ++num_steps_;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (before) before(i);
+    const TrainableParameter& parameter = parameters_[i];
+    update(i, {.step = num_steps_,
+               .learning_rate = learning_rate * parameter.rate,
+               .weight_decay = parameter.decay ? weight_decay_ : 0,
+               .gradient_scale = gradient_scale});
+  }
+}
+
+std::vector<at::Tensor> Optimizer::make_state() const {
+  const MemoryScope scope(MemoryClass::kOptimizer);
+  std::vector<at::Tensor> state;
+  for (const TrainableParameter& parameter : parameters_) {
+    state.push_back(untouched_zeros_like(parameter.master.weight, at::kFloat));
+  }
+  return state;
 }
 
 }  // namespace lathe

@@ -19,11 +19,23 @@ namespace lathe {
 /// Called with each parameter's index before anything of it changes (a checkpoint may be reading it).
 using BeforeParameter = std::function<void(size_t)>;
 
+/// The numbers of one update of one parameter.
+struct UpdateStep {
+  int64_t step = 1;  ///< t, 1 at the first update
+  double learning_rate = 0;
+  double weight_decay = 0;    ///< 0 for parameters without decay
+  double gradient_scale = 1;  ///< multiplies every gradient first (clipping)
+};
+
 class Optimizer {
  public:
+  /// @param parameters have to outlive the optimizer; their masters are updated in place.
+  Optimizer(std::vector<TrainableParameter>& parameters, double weight_decay)
+      : parameters_(parameters), weight_decay_(weight_decay) {}
   virtual ~Optimizer() = default;
 
-  /// One update of all parameters with that rate. @param gradient_scale multiplies every gradient first (clipping).
+  /// One update of all parameters with that rate (each times its own TrainableParameter::rate).
+  /// @param gradient_scale multiplies every gradient first (clipping)
   void step(double learning_rate, double gradient_scale = 1, const BeforeParameter& before = nullptr);
 
   /// What it keeps of one parameter between steps; for checkpoints.
@@ -32,10 +44,15 @@ class Optimizer {
   void set_num_steps(int64_t steps) { num_steps_ = steps; }
 
  protected:
-  /// @param step t, 1 at the first update  @param before to be called by every implementation; may be empty
-  virtual void update(int64_t step, double learning_rate, double gradient_scale, const BeforeParameter& before) = 0;
+  virtual void update(size_t parameter, const UpdateStep& step) = 0;
+
+  [[nodiscard]] const std::vector<TrainableParameter>& parameters() const { return parameters_; }
+  /// One fp32 tensor of zeros for each parameter, of its shape.
+  [[nodiscard]] std::vector<at::Tensor> make_state() const;
 
  private:
+  std::vector<TrainableParameter>& parameters_;
+  double weight_decay_;
   int64_t num_steps_ = 0;
 };
 

@@ -18,6 +18,7 @@ struct TrainableParameter {
   ops::MasterWeight master;  ///< what the model reads, and with it the fp32 master that the optimizer updates
   at::Tensor gradient;       ///< same shape; fp32, or the weight's type (GradientStorage)
   bool decay = true;         ///< weight decay applies (transformers: not to biases and norms)
+  double rate = 1;           ///< times the run's learning rate (LoRA+)
   bool fresh = true;         ///< nothing of this update was written to the gradient yet
 };
 

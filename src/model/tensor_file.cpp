@@ -67,7 +67,7 @@ void save_files(const std::string& directory, const FilesToSave& files) {
     const std::string path = directory + "/" + file.name;
     if (!file.copied_from.empty()) {
       atomic_write(path, MappedFile::open(file.copied_from)->text());
-    } else if (const std::vector<TensorToSave> entries = entries_of(file); entries.empty()) {
+    } else if (const std::vector<TensorToSave> entries = entries_of(file); entries.empty() && file.metadata.empty()) {
       atomic_write(path, file.text);
     } else {
       save_safetensors(path, entries, file.metadata);

@@ -30,7 +30,7 @@ struct FileToSave {
   std::string name, text;
   NamedTensors tensors;
   std::vector<TensorToSave> produced;           ///< behind them: what is worked out only while it is written
-  std::map<std::string, std::string> metadata;  ///< of the tensors' file
+  std::map<std::string, std::string> metadata;  ///< of a tensors' file, which it is with this and no tensor too
   std::string copied_from;                      ///< path of the file whose bytes these are
 };
 /// Everything that a file of tensors holds, in its order; empty for other files.

@@ -10,6 +10,7 @@
 
 #include "kernels/split_master.h"
 #include "kernels/sum_of_squares.h"
+#include "kernels/update_rules.h"
 #include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/profile.h"
@@ -22,6 +23,8 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
                master.rest.is_contiguous() && master.rest.numel() == master.weight.numel());
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
 }
+
+constexpr int64_t kPiece = 4096;  // its weights and gradients stay in the first cache
 
 void check_moment(const BlockwiseMoment& moment, int64_t count) {
   LATHE_ASSERT(moment.codes.is_contiguous() && moment.codes.scalar_type() == at::kByte &&
@@ -146,6 +149,35 @@ void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const Bl
         kernels::adamw_8bit(mutable_elements<float>(master.weight) + begin, g, moments, size, step);
       } else {
         LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+      }
+    });
+  });
+}
+
+void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, double gradient_scale,
+                      const std::function<void(const UpdatePiece&)>& body) {
+  const int64_t count = master.weight.numel();
+  const bool split = master.rest.defined();
+  LATHE_ASSERT(master.weight.is_cpu() && master.weight.is_contiguous());
+  LATHE_ASSERT(gradient.is_contiguous() && gradient.numel() == count);
+  LATHE_ASSERT(split || master.weight.scalar_type() == at::kFloat);
+  const ProfileScope profiled(ProfileKind::kOp, "update");
+  const auto scale = static_cast<float>(gradient_scale);
+  with_elements(gradient, [&](auto element) {
+    using T = decltype(element);
+    at::parallel_for(0, count, kElementsATask, [&](int64_t first, int64_t last) {
+      float weights[kPiece], gradients[kPiece];
+      for (int64_t begin = first; begin < last; begin += kPiece) {
+        const int64_t size = std::min(kPiece, last - begin);
+        kernels::scale_gradient(elements<T>(gradient) + begin, scale, gradients, size);
+        if (split) {
+          const kernels::SplitMaster both = halves(master, begin);
+          kernels::join_master(both.rounded, both.rest, weights, size);
+          body({begin, size, weights, gradients});
+          kernels::split_master(weights, both, size);
+        } else {
+          body({begin, size, mutable_elements<float>(master.weight) + begin, gradients});
+        }
       }
     });
   });

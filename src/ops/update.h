@@ -3,6 +3,8 @@
 // number of threads.
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+
 #include "kernels/adamw.h"
 #include "kernels/adamw_8bit.h"
 
@@ -36,5 +38,18 @@ struct BlockwiseMoment {
 /// One update with such moments, on a CPU. All contiguous.  @param gradient as above
 void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const BlockwiseMoment& exp_avg,
                 const BlockwiseMoment& exp_avg_sq, const kernels::AdamWStep& step);
+
+/// A few thousand elements of one parameter, as a rule of update sees them.
+struct UpdatePiece {
+  int64_t begin = 0, count = 0;     ///< elements [begin, begin + count) of the flattened parameter
+  float* weight = nullptr;          ///< [count] its master, to be changed in place
+  const float* gradient = nullptr;  ///< [count] already multiplied by the gradient's scale
+};
+
+/// Calls body for all of a parameter, piece by piece, on several threads: for rules that look at one element alone and
+/// are not worth a kernel. A bf16 weight comes out rounded from its new master. On a CPU; all contiguous.
+/// @param gradient fp32; with bf16 weights bf16 too
+void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, double gradient_scale,
+                      const std::function<void(const UpdatePiece&)>& body);
 
 }  // namespace lathe::ops

@@ -80,9 +80,15 @@ void copy_in(const SafetensorsFile& file, const std::string& path, const std::st
 
 void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::open(path);
+  size_t count = 0;
   for (size_t i = 0; i < store.parameters().size(); ++i) {
     const std::string name = saver.file_name(store.parameters()[i].id);
-    for (const StateTensor& state : state_of(store, optimizer, i)) copy_in(file, path, name, state);
+    for (const StateTensor& state : state_of(store, optimizer, i)) copy_in(file, path, name, state), ++count;
+  }
+  if (count != file.tensors().size()) {
+    throw Error(ErrorKind::kData,
+                fmt::format("it holds {} tensors, this run's optimizer keeps {}", file.tensors().size(), count),
+                {.file = path}, "resume with the optim and optim_args the checkpoint was made with");
   }
   const auto step = file.metadata().find("step");
   if (step == file.metadata().end()) throw Error(ErrorKind::kData, "it has no step count", {.file = path});

@@ -56,7 +56,7 @@ class HashedFile {
 void write_contents(HashedFile& out, const FileToSave& file, const SaveProgress& progress) {
   if (!file.copied_from.empty()) return out.write(MappedFile::open(file.copied_from)->bytes());
   const std::vector<TensorToSave> tensors = entries_of(file);
-  if (tensors.empty()) return out.write(file.text);
+  if (tensors.empty() && file.metadata.empty()) return out.write(file.text);
   out.write(safetensors_head(tensors, file.metadata));
   for (const TensorToSave& tensor : tensors) {
     write_tensor(tensor, [&](std::span<const std::byte> piece) { out.write(piece); });

@@ -14,6 +14,7 @@ void check_gpu_settings(const TrainingArguments& args) {
   if (args.optim != "adamw_torch" && args.optim != "adamw_torch_fused") {
     refuse("optim", fmt::format("the optimizer '{}'", args.optim));
   }
+  if (args.adam_decays_gradient) refuse("optimizer.params.adam_w_mode", "Adam with weight decay in the gradient");
   if (args.use_deepspeed && args.cpu_offload) refuse("cpu_offload", "offload");
 }
 

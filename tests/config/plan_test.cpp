@@ -1,7 +1,7 @@
 #include "config/plan.h"
 
 #include "config/config_testing.h"
-#include "config/moments_8bit.h"
+#include "config/optimizer_bytes.h"
 
 namespace lathe {
 namespace {
@@ -61,6 +61,30 @@ TEST(Plan, StateOfAnAdapterOverMappedWeights) {
   EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), 8 * 35'192'832);
 }
 
+TEST(Plan, EachOptimizerKeepsItsOwn) {
+  const auto kept = [](const char* optim, const char* optim_args, bool adapter) {
+    TrainingArguments args = lora();
+    args.use_lora = adapter;
+    args.optim = optim, args.optim_args = optim_args;
+    return bytes(plan_of(args, {512, 256, 200}), MemoryClass::kOptimizer);
+  };
+  constexpr int64_t kAdapter = 35'192'832, kAll = 494'032'768;
+  EXPECT_EQ(kept("paged_adamw_32bit", "", true), 8 * kAdapter);
+  EXPECT_EQ(kept("sgd", "", true), 0);
+  EXPECT_EQ(kept("sgd", "momentum=0.9", true), 4 * kAdapter);
+  EXPECT_EQ(kept("adagrad", "", true), 4 * kAdapter);
+  EXPECT_EQ(kept("lion_32bit", "", true), 4 * kAdapter);
+  EXPECT_EQ(kept("rmsprop", "", true), 4 * kAdapter);
+  EXPECT_EQ(kept("rmsprop", "centered=true, momentum=0.9", true), 12 * kAdapter);
+  // A layer's sites: in + out of each, 2 · 64 for the two ends of the rank.
+  constexpr int64_t kEnds = 2 * (896 + 896) + 2 * (896 + 128) + 3 * (896 + 4864);
+  EXPECT_EQ(kept("adafactor", "", true), 4 * 24 * (kEnds + 7 * 2 * 64));
+  // Every matrix's rows and columns, and all of the norms and biases.
+  constexpr int64_t kVectors = 24 * (2 * 896 + 896 + 2 * 128) + 896;
+  EXPECT_EQ(kept("adafactor", "", false), 4 * (24 * kEnds + 151936 + 896 + kVectors));
+  EXPECT_EQ(kept("adamw_torch", "", false), 8 * kAll);
+}
+
 TEST(Plan, FrozenWeightsOfAnotherTypeAreCopies) {
   TrainingArguments args = lora();
   args.bf16 = false;
@@ -77,7 +101,7 @@ TEST(Plan, FullTrainingKeepsMasters) {
   EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), int64_t{8} * 494'032'768);
   args.optim = "adamw_bnb_8bit";
-  const int64_t moments = moments_8bit_bytes(qwen25(), args);
+  const int64_t moments = optimizer_bytes(qwen25(), args);
   EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kOptimizer), moments);
   args.optim = "adamw_torch";
   const int64_t checkpoint = checkpoint_bytes(qwen25(), args, 494'032'768);

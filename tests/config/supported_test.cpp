@@ -11,8 +11,8 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
   EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
             "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
             "strict_precision false");
-  EXPECT_EQ(sentence_with("\"optim\": \"sgd\""),
-            "FILE:3: 'optim': \"sgd\" is not supported; allowed: adamw_torch | adamw_torch_fused");
+  EXPECT_EQ(sentence_with("\"optim\": \"adalomo\""),
+            "FILE:3: 'optim': \"adalomo\" is not part of this version; use \"adafactor\"");
   EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),
               HasSubstr("'lr_scheduler_type': \"greedy\" is not supported"));
   EXPECT_THAT(sentence_with("\"train_sampling_strategy\": \"batch_rebalance\""),

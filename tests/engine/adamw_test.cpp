@@ -32,9 +32,10 @@ void expect_close(const at::Tensor& ours, const Json& theirs, double tolerance, 
 
 // tests/oracle/optimizer.py: torch.optim.AdamW and clip_grad_norm_ of torch 2.11.0.
 TEST(AdamW, FollowsTorchStepForStep) {
-  const Json cases = read_json_file(LATHE_SOURCE_DIR "/tests/oracle/values/optimizer.json");
-  ASSERT_EQ(cases.size(), 3u);
-  for (const Json& one : cases) {
+  size_t count = 0;
+  for (const Json& one : read_json_file(LATHE_SOURCE_DIR "/tests/oracle/values/optimizer.json")) {
+    if (one["optim"] != "adamw_torch") continue;
+    ++count;
     std::vector<TrainableParameter> parameters = parameters_of(one["start"]);
     AdamW optimizer(parameters, {one["beta1"], one["beta2"], one["epsilon"], one["weight_decay"]});
     for (const Json& step : one["steps"]) {
@@ -48,10 +49,11 @@ TEST(AdamW, FollowsTorchStepForStep) {
     for (size_t i = 0; i < 2; ++i) {
       const std::vector<StateTensor> state = optimizer.state(i);
       ASSERT_EQ(state.size(), 2u);
-      expect_close(state[0].read(0, parameters[i].gradient.numel()), one["exp_avg"][i], 3e-7, "exp_avg");
-      expect_close(state[1].read(0, parameters[i].gradient.numel()), one["exp_avg_sq"][i], 3e-7, "exp_avg_sq");
+      expect_close(state[0].read(0, parameters[i].gradient.numel()), one["state"][i]["exp_avg"], 3e-7, "exp_avg");
+      expect_close(state[1].read(0, parameters[i].gradient.numel()), one["state"][i]["exp_avg_sq"], 3e-7, "exp_avg_sq");
     }
   }
+  EXPECT_EQ(count, 3u);
 }
 
 TEST(AdamW, SaysWhichParameterIsAboutToChange) {

@@ -45,10 +45,10 @@ TrainingArguments arguments_of(const Case& c) {
   if (args.gradient_checkpointing) args.gradient_checkpointing_scope = c.recomputed;
   args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
   args.init_from_scratch = true;
-  args.gradient_accumulation_steps = c.accumulation;
   args.optim = c.optim;
   args.modules_to_save = c.saved, args.ensure_weight_tying = c.ensure_weight_tying;
   args.use_dora = c.dora;
+  args.gradient_accumulation_steps = c.accumulation;
   return args;
 }
 
@@ -156,7 +156,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"full_fp32", false, false, "", 0, 1500, 2, 100}, Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
         Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
         Case{"full_bf16_8bit", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adamw_bnb_8bit"},
-        Case{"lora_bf16_8bit", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "paged_adamw_8bit"}),
+        Case{"lora_bf16_8bit", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "paged_adamw_8bit"},
+        Case{"lora_fp32_sgd", true, false, "", 0, 1500, 2, 160, 1, {}, false, false, "sgd"},
+        Case{"lora_bf16_adafactor", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "adafactor"},
+        Case{"full_bf16_adafactor", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adafactor"},
+        Case{"full_fp32_lion", false, false, "", 0, 1500, 2, 100, 1, {}, false, false, "lion_32bit"}),
     [](const auto& one) { return one.param.name; });
 
 }  // namespace

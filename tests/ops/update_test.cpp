@@ -96,5 +96,24 @@ TEST(AdamW8bitUpdate, GivesEveryBlockToOneThread) {
   }
 }
 
+TEST(UpdateInPieces, VisitsEveryElementOnceWithItsScaledGradient) {
+  const at::Tensor start = draw({2, 30'011}, 8), narrow = draw({2, 30'011}, 9).to(at::kBFloat16);
+  const at::Tensor gradient = narrow.to(at::kFloat), places = at::arange(60'022, at::kFloat).view_as(start);
+  const at::Tensor expected = start + gradient * 0.25 * places;
+  const auto rule = [](const UpdatePiece& piece) {
+    for (int64_t i = 0; i < piece.count; ++i) {
+      piece.weight[i] += piece.gradient[i] * static_cast<float>(piece.begin + i);
+    }
+  };
+  const at::Tensor plain = start.clone();
+  update_in_pieces({plain, {}}, gradient, 0.25, rule);
+  EXPECT_LE(testing::relative(plain, expected), 1e-7);
+  const MasterWeight split{at::empty(start.sizes(), at::kBFloat16), at::empty(start.sizes(), at::kShort)};
+  assign_master(split, start);
+  update_in_pieces(split, narrow, 0.25, rule);
+  EXPECT_LE(testing::relative(read_master(split, 0, 60'022).view_as(start), expected), 1e-6);
+  EXPECT_TRUE(at::equal(split.weight.view({-1}), read_master(split, 0, 60'022).to(at::kBFloat16)));
+}
+
 }  // namespace
 }  // namespace lathe::ops

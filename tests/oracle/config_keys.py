@@ -16,6 +16,13 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Qwen3Config, Schedul
 HERE = pathlib.Path(__file__).parent
 
 
+def optimizer_names(source):
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == "OptimizerNames":
+            return [s.value.value for s in node.body if isinstance(s, ast.Assign)]
+    raise SystemExit("OptimizerNames not found")
+
+
 def field_names(source):
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments":
@@ -58,6 +65,7 @@ def main():
         "transformers": transformers.__version__,
         "keys_4.51.3": field_names(four),
         "keys_5": field_names(five),
+        "optimizers": sorted({*optimizer_names(four), *optimizer_names(five)}),
         "schedulers": [s.value for s in SchedulerType],
         "models": {name: describe(config) for name, config in configs()},
     }

@@ -7,6 +7,7 @@ import pathlib
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -15,8 +16,8 @@ from prompt import IGNORE, encode_row, read_rows
 
 NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lora", "lora_r", "lora_alpha", "lora_dropout",
                     "lora_target_modules", "use_rslora", "max_seq_length", "use_qlora", "quantization_bit", "bnb_4bit_quant_type",
-                    "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype", "modules_to_save", "ensure_weight_tying",
-                    "use_dora"}
+                    "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype", "modules_to_save", "ensure_weight_tying", "use_dora",
+                    "loraplus_lr_ratio", "loraplus_weight_decay"}
 
 
 def load_base(config: dict, attention: str) -> torch.nn.Module:
@@ -63,8 +64,19 @@ def encode_file(path: pathlib.Path, config: dict) -> list[dict]:
     return [encode_row(row, encode, config["max_seq_length"]) for row in read_rows(path)]
 
 
+def loraplus_optimizer(config: dict, arguments: TrainingArguments, model: torch.nn.Module) -> torch.optim.Optimizer | None:
+    """peft's optimizer of optim's class and arguments; None: the Trainer makes its own."""
+    if not config.get("loraplus_lr_ratio"):
+        return None
+    optimizer, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    return create_loraplus_optimizer(model, optimizer, loraplus_lr_ratio=config["loraplus_lr_ratio"],
+                                     loraplus_weight_decay=config["loraplus_weight_decay"], **settings)
+
+
 def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
-    trainer = Trainer(model=model, args=training_arguments(config), data_collator=collate,
+    arguments = training_arguments(config)
+    trainer = Trainer(model=model, args=arguments, data_collator=collate,
+                      optimizers=(loraplus_optimizer(config, arguments, model), None),
                       train_dataset=encode_file(rows_file(case, "train"), config),
                       eval_dataset=encode_file(rows_file(case, "eval"), config))
     trainer.remove_callback(PrinterCallback)

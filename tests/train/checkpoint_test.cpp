@@ -109,6 +109,43 @@ TEST_F(CheckpointTest, MomentsIn8BitsGoOnToTheBit) {
   EXPECT_THROW(run(again), Error);
 }
 
+TEST_F(CheckpointTest, EveryOptimizersStateGoesOnToTheBit) {
+  const std::vector<std::vector<std::string>> optimizers = {
+      {"optim=adafactor", "learning_rate=0.01"},
+      {"optim=rmsprop", "optim_args=centered=true, momentum=0.9", "learning_rate=0.001", "loraplus_lr_ratio=4"},
+      {"optim=sgd", "learning_rate=0.1"}};
+  for (std::vector<std::string> words : optimizers) {
+    SCOPED_TRACE(words.front());
+    std::filesystem::remove_all(out());
+    std::filesystem::remove_all(root_ + "/undisturbed");
+    run(words);
+    std::filesystem::rename(out(), root_ + "/undisturbed");
+    run(words);
+    for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+    std::filesystem::remove(out("train_results.json"));
+    words.emplace_back("resume_from_checkpoint=true");
+    run(words);
+    for (const char* name : {"checkpoint-8/optimizer.safetensors", "checkpoint-10/adapter_model.safetensors",
+                             "checkpoint-10/optimizer.safetensors"}) {
+      EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+    }
+  }
+}
+
+TEST_F(CheckpointTest, AnotherOptimizersStateIsRefused) {
+  run({"optim=adamw_torch"});
+  for (const char* other : {"optim=sgd", "optim=lion_32bit", "optim=adafactor"}) {
+    SCOPED_TRACE(other);
+    try {
+      run({"resume_from_checkpoint=" + out("checkpoint-8"), other});
+      ADD_FAILURE() << "it went on";
+    } catch (const Error& error) {
+      EXPECT_EQ(exit_code(error.kind()), 2);
+      EXPECT_NE(std::string(error.what()).find("the checkpoint was made with"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {
   run();
   const std::string wanted = bytes("adapter_model.safetensors");

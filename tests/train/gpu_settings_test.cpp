@@ -36,6 +36,10 @@ TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
   args.optim = "lion_32bit";
   EXPECT_EQ(refusal(args), std::string("'optim': the optimizer 'lion_32bit' ") + kHint);
   args.optim = "adamw_torch";
+  args.adam_decays_gradient = true;
+  EXPECT_EQ(refusal(args),
+            std::string("'optimizer.params.adam_w_mode': Adam with weight decay in the gradient ") + kHint);
+  args.adam_decays_gradient = false;
   args.use_deepspeed = args.cpu_offload = true;
   EXPECT_EQ(refusal(args), std::string("'cpu_offload': offload ") + kHint);
 }

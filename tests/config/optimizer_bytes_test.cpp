@@ -1,4 +1,4 @@
-#include "config/moments_8bit.h"
+#include "config/optimizer_bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -22,25 +22,14 @@ ModelShape shape_of(const Json& sizes, const Json& one) {
 }
 
 // tests/oracle/optimizer_8bit.py: the bytes that bitsandbytes holds under transformers' Trainer.
-TEST(Moments8bit, TakeWhatTheyTakeUnderTheTrainer) {
+TEST(OptimizerBytes, In8BitsAreWhatTheTrainerTakes) {
   const Json oracle = read_json_file(LATHE_SOURCE_DIR "/tests/oracle/values/optimizer_8bit.json")["trainer"];
   for (const Json& one : oracle["cases"]) {
     TrainingArguments args;
+    args.optim = "adamw_bnb_8bit";
     args.lora_r = one["lora_r"];
     args.use_lora = args.lora_r > 0;
-    EXPECT_EQ(moments_8bit_bytes(shape_of(oracle["shape"], one), args), one["bytes"].get<int64_t>()) << one;
-  }
-}
-
-TEST(Moments8bit, OnlyTheNamesOfBitsandbytesHaveThem) {
-  TrainingArguments args;
-  for (const char* name : {"adamw_torch", "adamw_torch_fused"}) {
-    args.optim = name;
-    EXPECT_FALSE(has_8bit_moments(args)) << name;
-  }
-  for (const char* name : {"adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"}) {
-    args.optim = name;
-    EXPECT_TRUE(has_8bit_moments(args)) << name;
+    EXPECT_EQ(optimizer_bytes(shape_of(oracle["shape"], one), args), one["bytes"].get<int64_t>()) << one;
   }
 }
 

@@ -1,0 +1,38 @@
+#pragma once
+// The optimizers: the names that `optim` takes, what optim_args says to each, and why every other name is refused.
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "config/training_arguments.h"
+
+namespace lathe {
+
+/// kAdam has weight decay in the gradient; only a DeepSpeed block asks for it.
+enum class OptimizerKind : uint8_t { kAdamW, kAdamW8bit, kAdam, kSgd, kAdagrad, kRmsprop, kAdafactor, kLion };
+
+/// One optimizer with what it takes beside the learning rate and weight decay, each field read by those named.
+struct OptimizerSettings {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double beta1 = 0.9, beta2 = 0.999;   ///< AdamW, Adam, Lion
+  double epsilon = 1e-8;               ///< AdamW, Adam, Adagrad, RMSprop
+  double momentum = 0, dampening = 0;  ///< SGD; momentum: RMSprop too
+  double alpha = 0.99;                 ///< RMSprop: decay of the gradient's square
+  double lr_decay = 0;                 ///< Adagrad
+  bool nesterov = false;               ///< SGD
+  bool centered = false;               ///< RMSprop
+};
+
+/// What `optim` and optim_args ("key=value, key=value", read as transformers reads it) come to; defaults are torch's.
+/// @throws Error(kConfig) naming what optim_args holds and the optimizer does not take.
+[[nodiscard]] OptimizerSettings optimizer_settings(const TrainingArguments& args);
+
+/// The names that `optim` takes.
+[[nodiscard]] const std::vector<const char*>& optimizer_names();
+/// What stands nearest to a name that transformers has and `optim` does not take; nullptr: not transformers' either.
+[[nodiscard]] const char* foreign_optimizer_advice(std::string_view name);
+
+/// Paged optimizers move their state between a GPU's memory and the CPU's.
+[[nodiscard]] bool is_paged(const TrainingArguments& args);
+
+}  // namespace lathe

@@ -1,0 +1,53 @@
+"""One optimizer against the one that transformers' Trainer (or peft, for LoRA+) makes of the same settings: the curve, with
+controls. Runs inside the environment of tests/oracle/setup.sh.
+
+usage: live_optimizer.py LATHE_BINARY CASE
+"""
+import pathlib
+import sys
+import tempfile
+
+from transformers.utils import logging
+
+import base_models
+import rival
+from cases import flat_config, load_cases
+from checks import Expected, Report, check_controls, check_same_curve
+from compare import FP32
+from lathe import Run
+from make_values import initial_hashes
+
+
+def controls_of(config: dict) -> dict:
+    other = "sgd" if "adamw" in config["optim"] else "adamw_torch"
+    controls = {"another optimizer": lambda settings: {"optim": other, "optim_args": None},
+                "half the learning rate": lambda settings: {"learning_rate": settings["learning_rate"] / 2},
+                "no weight decay": lambda settings: {key: 0.0 for key in settings if key.endswith("weight_decay")}}
+    if config.get("optim_args"):
+        controls["no optim_args"] = lambda settings: {"optim_args": None}
+    if config.get("loraplus_lr_ratio"):
+        controls["no LoRA+"] = lambda settings: {"loraplus_lr_ratio": 0}
+    return controls
+
+
+def main() -> int:
+    binary, case = sys.argv[1], load_cases()[sys.argv[2]]
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="lathe_parity_") as folder:
+        work = pathlib.Path(folder)
+        base = work / "base"
+        base_models.make_base_model(case, base)
+        config = flat_config(case, base, work / "ours")
+        theirs = rival.train(case, {**config, "output_dir": str(work / "theirs")})
+        losses = [entry["loss"] for entry in theirs["log_history"] if "loss" in entry]
+        report.check("the rival learns", losses[-1] < 0.97 * losses[0], f"loss {losses[0]:.3f} to {losses[-1]:.3f}")
+        expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
+        check_same_curve(Run(binary, config, work, "ours"), expected, FP32, report)
+        check_controls(binary, config, work, expected, FP32, report, controls_of(config))
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
