@@ -42,12 +42,12 @@ def check_same_curve(ours: Run, expected: Expected, bounds: Bounds, report: Repo
     report.check("same config, same curve", not wrong, "; ".join(wrong) or str(difference))
 
 
-def check_controls(binary: str, config: dict, work: pathlib.Path, expected: Expected, bounds: Bounds, report: Report,
+def check_controls(binary: str, config: dict, work: pathlib.Path, theirs: list[dict], bounds: Bounds, report: Report,
                    controls: dict = CONTROLS) -> None:
-    """Each control must run to its last step and then be told apart by its loss alone."""
+    """Each control must run to its last step and then be told apart from their log by its loss alone."""
     for name, change in controls.items():
         run = Run(binary, config, work, "control_" + name.replace(" ", "_"), **change(config))
-        difference: Difference = compare_logs(run.log_history, expected.log_history)
+        difference: Difference = compare_logs(run.log_history, theirs)
         caught = not difference.faults and difference.worst["loss"] > bounds.loss
         report.check(f"control is caught: {name}", caught, "; ".join(difference.faults) or str(difference))
 
