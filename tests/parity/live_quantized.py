@@ -1,5 +1,5 @@
 """QLoRA against transformers + peft + bitsandbytes, both computing in fp32: the values of every quantised weight bit for bit,
-then the curve, with controls. Runs inside the environment of tests/oracle/setup.sh.
+then the curve, with controls and the bounds of other fp32 runs. Runs inside the environment of tests/oracle/setup.sh.
 
 usage: live_quantized.py LATHE_BINARY PARITY_QUANTIZE CASE
 """
@@ -10,12 +10,9 @@ import torch
 
 import quantized_base
 from checks import CONTROLS, Report, check_controls, check_initial_values, check_same_curve
-from compare import Bounds
+from compare import FP32
 from lathe import Run
 from live_case import live_case
-
-# The loss's bound is contract.md's. The other two are first guesses, to be drawn closer from what a run prints.
-BOUNDS = Bounds(loss=1e-4, grad_norm=1e-3, adapter=1e-2)
 
 
 def their_bytes(weight: torch.nn.Parameter) -> bytes:
@@ -50,13 +47,13 @@ def main() -> int:
         config, work, report = live.config, live.work, live.report
         check_values(tool, config, report)
         expected = live.expected(live.train_rival())
-        check_same_curve(Run(binary, config, work, "ours"), expected, BOUNDS, report)
+        check_same_curve(Run(binary, config, work, "ours"), expected, FP32, report)
         check_initial_values(binary, config, work, expected, report)
         controls = {**CONTROLS, "a base that is not quantised": lambda settings: {"use_qlora": False}}
         if config["quantization_bit"] == 4:
             other = "nf4" if config.get("bnb_4bit_quant_type") == "fp4" else "fp4"
             controls["the other 4-bit type"] = lambda settings: {"bnb_4bit_quant_type": other}
-        check_controls(binary, config, work, expected.log_history, BOUNDS, report, controls)
+        check_controls(binary, config, work, expected.log_history, FP32, report, controls)
     return 1 if report.failures else 0
 
 
