@@ -24,6 +24,9 @@ def controls_of(config: dict) -> dict:
         controls["plain LoRA"] = lambda settings: {"use_dora": False}
     if config.get("ensure_weight_tying"):
         controls["embeddings that part"] = lambda settings: {"ensure_weight_tying": False}
+    if config.get("label_smoothing_factor"):
+        controls["no smoothing"] = lambda settings: {"label_smoothing_factor": 0.0}
+        controls["half the smoothing"] = lambda settings: {"label_smoothing_factor": settings["label_smoothing_factor"] / 2}
     if "8bit" in config["optim"]:
         controls["moments in fp32"] = lambda settings: {"optim": "adamw_torch"}
     return controls
@@ -56,12 +59,12 @@ def check_same_curve(ours: Run, expected: Expected, bounds: Bounds, report: Repo
     report.check("same config, same curve", not wrong, "; ".join(wrong) or str(difference))
 
 
-def check_controls(binary: str, config: dict, work: pathlib.Path, expected: Expected, bounds: Bounds, report: Report,
+def check_controls(binary: str, config: dict, work: pathlib.Path, theirs: list[dict], bounds: Bounds, report: Report,
                    controls: dict = CONTROLS) -> None:
-    """Each control must run to its last step and then be told apart by its loss alone."""
+    """Each control must run to its last step and then be told apart from their log by its loss alone."""
     for name, change in controls.items():
         run = Run(binary, config, work, "control_" + name.replace(" ", "_"), **change(config))
-        difference: Difference = compare_logs(run.log_history, expected.log_history)
+        difference: Difference = compare_logs(run.log_history, theirs)
         caught = not difference.faults and difference.worst["loss"] > bounds.loss
         report.check(f"control is caught: {name}", caught, "; ".join(difference.faults) or str(difference))
 

@@ -5,28 +5,15 @@ usage: live.py LATHE_BINARY CASE      (ctest goes through run_live.py, which fin
 import json
 import pathlib
 import sys
-import tempfile
 
 from tokenizers import Tokenizer
-from transformers.utils import logging
 
-import base_models
 import rival
-from cases import flat_config, load_cases, rows_file
-from checks import Expected, Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
-from compare import FP32, Bounds, compare_adapters, compare_logs
+from cases import rows_file
+from checks import Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
+from compare import FP32, Bounds
 from lathe import Run, run, tail
-from make_values import initial_hashes
-
-
-def own_noise(case: dict, base: pathlib.Path, work: pathlib.Path, theirs: dict, floor: Bounds) -> Bounds:
-    """Three times what the rival's two attention implementations differ by here; never narrower than the floor."""
-    other = rival.train(case, flat_config(case, base, work / "eager"), attention="eager")
-    noise = compare_logs(other["log_history"], theirs["log_history"])
-    compare_adapters(work / "eager/adapter_model.safetensors", work / "theirs/adapter_model.safetensors", noise)
-    print("     rival against itself, sdpa and eager:", noise)
-    return Bounds(loss=max(floor.loss, 3 * noise.worst["loss"]), grad_norm=max(floor.grad_norm, 3 * noise.worst["grad_norm"]),
-                  adapter=max(floor.adapter, 3 * noise.worst["adapter"]))
+from live_case import attention_noise, bf16_bounds, last_eval, live_case, noise_bounds
 
 
 def check_tokens(binary: str, case: dict, config: dict, report: Report) -> None:
@@ -40,8 +27,6 @@ def check_tokens(binary: str, case: dict, config: dict, report: Report) -> None:
 
 def check_adapter_exchange(binary: str, case: dict, ours: Run, theirs: dict, work: pathlib.Path, bounds: Bounds, report: Report) -> None:
     """Our adapter gives in peft the loss that we logged; peft's gives here the loss that it logged."""
-    def last_eval(log: list[dict]) -> float:
-        return [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
     there = rival.eval_loss(case, {**ours.config, "output_dir": str(work / "exchange")}, ours.output)
     apart = relative(last_eval(ours.log_history), there)
     report.check("our adapter loaded in peft: eval_loss", apart <= bounds.loss, f"{apart:.1e}")
@@ -66,29 +51,22 @@ def check_generation(binary: str, config: dict, ours: Run, report: Report) -> No
 
 
 def main() -> int:
-    binary, case = sys.argv[1], load_cases()[sys.argv[2]]
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="lathe_parity_") as folder:
-        work = pathlib.Path(folder)
-        base = work / "base"
-        base_models.make_base_model(case, base)
-        config = flat_config(case, base, work / "ours")
-        check_tokens(binary, case, config, report)
-        theirs = rival.train(case, {**config, "output_dir": str(work / "theirs")})
-        expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
+    binary, name = sys.argv[1:]
+    with live_case(binary, name) as live:
+        config, work, report = live.config, live.work, live.report
+        check_tokens(binary, live.case, config, report)
+        theirs = live.train_rival()
+        expected = live.expected(theirs)
         bounds = FP32
         if config["bf16"]:
-            bounds = own_noise(case, base, work, theirs, Bounds(loss=3e-4, grad_norm=1e-2, adapter=0))
+            bounds = bf16_bounds(attention_noise(live, theirs))
         if "8bit" in config["optim"]:  # a last bit may tip a code
-            bounds = own_noise(case, base, work, theirs, FP32)
-
+            bounds = noise_bounds(attention_noise(live, theirs), FP32)
         ours = Run(binary, config, work, "ours")
         check_same_curve(ours, expected, bounds, report)
         check_initial_values(binary, config, work, expected, report)
-        check_controls(binary, config, work, expected, bounds, report, controls_of(config))
-        check_adapter_exchange(binary, case, ours, theirs, work, bounds, report)
+        check_controls(binary, config, work, expected.log_history, bounds, report, controls_of(config))
+        check_adapter_exchange(binary, live.case, ours, theirs, work, bounds, report)
         if not config["bf16"]:  # bf16 has ties that rounding decides
             check_generation(binary, config, ours, report)
     return 1 if report.failures else 0

@@ -1,27 +1,18 @@
 """QLoRA against transformers + peft + bitsandbytes, both computing in fp32: the values of every quantised weight bit for bit,
-then the curve, with controls. Runs inside the environment of tests/oracle/setup.sh.
+then the curve, with controls and the bounds of other fp32 runs. Runs inside the environment of tests/oracle/setup.sh.
 
 usage: live_quantized.py LATHE_BINARY PARITY_QUANTIZE CASE
 """
-import pathlib
 import subprocess
 import sys
-import tempfile
 
 import torch
-from transformers.utils import logging
 
-import base_models
 import quantized_base
-import rival
-from cases import flat_config, load_cases
-from checks import CONTROLS, Expected, Report, check_controls, check_initial_values, check_same_curve
-from compare import Bounds
+from checks import CONTROLS, Report, check_controls, check_initial_values, check_same_curve
+from compare import FP32
 from lathe import Run
-from make_values import initial_hashes
-
-# The loss's bound is contract.md's. The other two are first guesses, to be drawn closer from what a run prints.
-BOUNDS = Bounds(loss=1e-4, grad_norm=1e-3, adapter=1e-2)
+from live_case import live_case
 
 
 def their_bytes(weight: torch.nn.Parameter) -> bytes:
@@ -51,25 +42,18 @@ def check_values(tool: str, config: dict, report: Report) -> None:
 
 
 def main() -> int:
-    binary, tool, case = sys.argv[1], sys.argv[2], load_cases()[sys.argv[3]]
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="lathe_parity_") as folder:
-        work = pathlib.Path(folder)
-        base = work / "base"
-        base_models.make_base_model(case, base)
-        config = flat_config(case, base, work / "ours")
+    binary, tool, name = sys.argv[1:]
+    with live_case(binary, name) as live:
+        config, work, report = live.config, live.work, live.report
         check_values(tool, config, report)
-        theirs = rival.train(case, {**config, "output_dir": str(work / "theirs")})
-        expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
-        check_same_curve(Run(binary, config, work, "ours"), expected, BOUNDS, report)
+        expected = live.expected(live.train_rival())
+        check_same_curve(Run(binary, config, work, "ours"), expected, FP32, report)
         check_initial_values(binary, config, work, expected, report)
         controls = {**CONTROLS, "a base that is not quantised": lambda settings: {"use_qlora": False}}
         if config["quantization_bit"] == 4:
             other = "nf4" if config.get("bnb_4bit_quant_type") == "fp4" else "fp4"
             controls["the other 4-bit type"] = lambda settings: {"bnb_4bit_quant_type": other}
-        check_controls(binary, config, work, expected, BOUNDS, report, controls)
+        check_controls(binary, config, work, expected.log_history, FP32, report, controls)
     return 1 if report.failures else 0
 
 

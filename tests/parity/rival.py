@@ -4,6 +4,7 @@ Oracle: transformers 5.23.0, peft 0.21.2, accelerate 1.15.0, tokenizers 0.23.3, 
 """
 import inspect
 import pathlib
+from collections.abc import Callable
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -21,7 +22,8 @@ NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lo
 
 
 def load_base(config: dict, attention: str) -> torch.nn.Module:
-    dtype = torch.bfloat16 if config["bf16"] else torch.float32
+    """A base under adapters is loaded in the type computed with; all of it trained, its weights are fp32 (autocast rounds them)."""
+    dtype = torch.bfloat16 if config["bf16"] and config["use_lora"] else torch.float32
     if config.get("use_qlora"):
         import quantized_base
         return quantized_base.load(config, dtype, attention)
@@ -83,22 +85,28 @@ def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
     return trainer
 
 
-def train(case: dict, config: dict, attention: str = "sdpa") -> dict:
-    """Trains and saves the adapter into output_dir. Returns {"log_history", "initial"}; initial: A, and DoRA's magnitudes, of each module before
-    step 1."""
+def train(case: dict, config: dict, attention: str = "sdpa", prepare: Callable[[Trainer], None] = lambda trainer: None) -> dict:
+    """Trains and saves the adapter, or the whole model, into output_dir. Returns {"log_history", "initial"}; initial: A, and DoRA's
+    magnitudes, of each module before step 1. `prepare` is given the trainer before it trains."""
     set_seed(config["seed"])
-    model = get_peft_model(load_base(config, attention), lora_config(config))
+    model = load_base(config, attention)
+    if config["use_lora"]:
+        model = get_peft_model(model, lora_config(config))
     initial = {name.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector"): parameter.detach().clone()
                for name, parameter in model.named_parameters() if "lora_A" in name or "lora_magnitude" in name}
     trainer = make_trainer(case, config, model)
+    prepare(trainer)
     trainer.train()
     trainer.save_model(config["output_dir"])
     return {"log_history": trainer.state.log_history, "initial": initial}
 
 
-def eval_loss(case: dict, config: dict, adapter: pathlib.Path) -> float:
-    """eval_loss of the base model with an adapter folder loaded by peft."""
-    model = PeftModel.from_pretrained(load_base(config, "sdpa"), str(adapter))
+def eval_loss(case: dict, config: dict, trained: pathlib.Path) -> float:
+    """eval_loss of what a run left in a folder: the base model with that adapter, loaded by peft, or a whole model."""
+    if config["use_lora"]:
+        model = PeftModel.from_pretrained(load_base(config, "sdpa"), str(trained))
+    else:
+        model = load_base({**config, "model_name_or_path": str(trained)}, "sdpa")
     return make_trainer(case, config, model).evaluate()["eval_loss"]
 
 
