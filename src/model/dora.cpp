@@ -17,15 +17,17 @@ ParameterId part_of(const ParameterId& id, Part part) {
 
 }  // namespace
 
-at::Tensor direction_norms(const ops::WeightView& weight, const at::Tensor& a, const at::Tensor& scaled_b) {
-  const at::Tensor dense = weight.dense.defined() ? weight.dense : weight.quantized->open();
-  const int64_t out = dense.size(0), step = std::max<int64_t>(1, kElementsAtOnce / dense.size(1));
+at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& scaled_b) {
+  LATHE_EXPECT(weight, ({ops::kAny, ops::kAny}));
+  LATHE_EXPECT(a, ({ops::kAny, weight.size(1)}), weight.scalar_type());
+  LATHE_EXPECT(scaled_b, ({weight.size(0), a.size(0)}), weight.scalar_type());
+  const int64_t out = weight.size(0), step = std::max<int64_t>(1, kElementsAtOnce / weight.size(1));
   const at::Tensor wide_a = a.to(at::kFloat), wide_b = scaled_b.to(at::kFloat);
   at::Tensor norms = at::empty({out}, wide_a.options());
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t rows = std::min(step, out - begin);
     const at::Tensor direction =
-        at::addmm(dense.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a);
+        at::addmm(weight.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a);
     norms.narrow(0, begin, rows).copy_(at::linalg_vector_norm(direction, 2, at::IntArrayRef{1}));
   }
   return norms;
@@ -44,7 +46,7 @@ void fix_magnitudes(TensorMap& weights, const LoraConfig& config, at::ScalarType
     if (id.part != Part::kLoraMagnitude) continue;
     const at::Tensor a = weights.at(part_of(id, Part::kLoraA)).to(compute_dtype);
     const at::Tensor b = (weights.at(part_of(id, Part::kLoraB)) * config.scale()).to(compute_dtype);
-    tensor = tensor / direction_norms({weights.at(part_of(id, Part::kWeight)), nullptr}, a, b);
+    tensor = tensor / direction_norms(weights.at(part_of(id, Part::kWeight)), a, b);
   }
 }
 

@@ -10,7 +10,7 @@
 namespace lathe {
 
 const at::Tensor& Projection::norms() const {
-  if (!norms_.defined()) norms_ = direction_norms(weight_, a_, scaled_b_);
+  if (!norms_.defined()) norms_ = direction_norms(weight_.dense, a_, scaled_b_);
   return norms_;
 }
 

@@ -15,7 +15,7 @@ import base_models
 import quantized_base
 import rival
 from cases import flat_config, load_cases
-from checks import CONTROLS, Expected, Report, check_controls, check_initial_values, check_same_curve
+from checks import Expected, Report, check_controls, check_initial_values, check_same_curve, controls_of
 from compare import Bounds
 from lathe import Run
 from make_values import initial_hashes
@@ -65,7 +65,7 @@ def main() -> int:
         expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
         check_same_curve(Run(binary, config, work, "ours"), expected, BOUNDS, report)
         check_initial_values(binary, config, work, expected, report)
-        controls = {**CONTROLS, "a base that is not quantised": lambda settings: {"use_qlora": False}}
+        controls = {**controls_of(config), "a base that is not quantised": lambda settings: {"use_qlora": False}}
         if config["quantization_bit"] == 4:
             other = "nf4" if config.get("bnb_4bit_quant_type") == "fp4" else "fp4"
             controls["the other 4-bit type"] = lambda settings: {"bnb_4bit_quant_type": other}
