@@ -172,9 +172,9 @@ int64_t weight_gradient_scratch(const Work& w, int64_t elements) {
 /// DoRA beside that: rows of an adapted weight, pieces of activations and B in fp32; what goes through W a second time.
 int64_t dora_scratch(const Work& w, bool backward) {
   if (w.dora_width == 0) return 0;
-  const int64_t rows = std::min(kDoraPiece, std::max(w.h, w.t) * w.i);
+  const int64_t pieces = std::max(3 * std::min(kDoraPiece, w.h * w.i), 2 * std::min(kDoraPiece, w.t * w.i));
   const int64_t through = (backward ? 1 : 0) + (w.dropout ? 1 : 0);
-  return 4 * (3 * rows + 2 * w.r * (w.h + w.i)) + w.e * w.t * w.i * through;
+  return 4 * (pieces + 2 * w.r * (w.h + w.i)) + w.e * w.t * w.i * through;
 }
 
 /// Alive beside what is saved while one layer runs forward.

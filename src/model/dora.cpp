@@ -17,15 +17,17 @@ ParameterId part_of(const ParameterId& id, Part part) {
 
 }  // namespace
 
-at::Tensor direction_norms(const ops::WeightView& weight, const at::Tensor& a, const at::Tensor& b, double scale) {
-  const at::Tensor dense = weight.dense.defined() ? weight.dense : weight.quantized->open();
-  const int64_t out = dense.size(0), step = std::max<int64_t>(1, kElementsAtOnce / dense.size(1));
+at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scale) {
+  LATHE_EXPECT(weight, ({ops::kAny, ops::kAny}));
+  LATHE_EXPECT(a, ({ops::kAny, weight.size(1)}), weight.scalar_type());
+  LATHE_EXPECT(b, ({weight.size(0), a.size(0)}), weight.scalar_type());
+  const int64_t out = weight.size(0), step = std::max<int64_t>(1, kElementsAtOnce / weight.size(1));
   const at::Tensor wide_a = a.to(at::kFloat), wide_b = b.to(at::kFloat);
   at::Tensor norms = at::empty({out}, wide_a.options());
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t rows = std::min(step, out - begin);
     const at::Tensor direction =
-        at::addmm(dense.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a, 1, scale);
+        at::addmm(weight.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a, 1, scale);
     norms.narrow(0, begin, rows).copy_(at::linalg_vector_norm(direction, 2, at::IntArrayRef{1}));
   }
   return norms;
@@ -43,7 +45,7 @@ void fix_magnitudes(TensorMap& weights, const LoraConfig& config) {
   for (auto& [id, tensor] : weights) {
     if (id.part != Part::kLoraMagnitude) continue;
     const at::Tensor &a = weights.at(part_of(id, Part::kLoraA)), &b = weights.at(part_of(id, Part::kLoraB));
-    tensor = tensor / direction_norms({weights.at(part_of(id, Part::kWeight)), nullptr}, a, b, config.scale());
+    tensor = tensor / direction_norms(weights.at(part_of(id, Part::kWeight)), a, b, config.scale());
   }
 }
 

@@ -7,13 +7,12 @@
 #include <ATen/core/Tensor.h>
 
 #include "model/lora.h"
-#include "ops/quantized_weight.h"
 
 namespace lathe {
 
 /// n: the norm of each row of W + s B A, [O] fp32, worked out in fp32 some rows at a time.
-/// @param a [R,I]  @param b [O,R]; both of the compute type  @param scale s
-[[nodiscard]] at::Tensor direction_norms(const ops::WeightView& weight, const at::Tensor& a, const at::Tensor& b,
+/// @param weight [O,I] dense  @param a [R,I]  @param b [O,R]; all of the compute type  @param scale s
+[[nodiscard]] at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b,
                                          double scale);
 
 /// peft's first magnitudes: the norms of the base weights' rows, rounded to the base's type and kept as fp32 (B is

@@ -10,7 +10,7 @@
 namespace lathe {
 
 const at::Tensor& Projection::norms() const {
-  if (!norms_.defined()) norms_ = direction_norms(weight_, a_, b_, pass_.options.lora.scale);
+  if (!norms_.defined()) norms_ = direction_norms(weight_.dense, a_, b_, pass_.options.lora.scale);
   return norms_;
 }
 

@@ -247,6 +247,7 @@ struct TrainingRun::Impl {
   void load_model();
   void make_trainer();
   void print_start() const;
+  double model_flops_per_token(double row_length) const;
   void save_and_report();
   void write_state_of_failure() const;
 };
@@ -399,21 +400,37 @@ void TrainingRun::Impl::print_start() const {
   for (const std::string& sentence : idle_settings(args, trainer->state(), length)) log::warning("{}", sentence);
 }
 
+/// Copies of modules_to_save are multiplied forward like the weights whose place they take: only their gradient is
+/// more.
+double TrainingRun::Impl::model_flops_per_token(double row_length) const {
+  if (!adapter_only) return flops_per_token(shape, store->num_trainable(), true, row_length);
+  int64_t adapters = 0, copies = 0;
+  for (const TrainableParameter& parameter : store->parameters()) {
+    const at::Tensor& weight = parameter.master.weight;
+    const bool looked_up = parameter.id.site == Site::kEmbedTokens && !model->shape().tie_word_embeddings;
+    if (is_adapter(parameter.id.part)) {
+      adapters += weight.numel();
+    } else if (weight.dim() > 1 && !looked_up) {
+      copies += weight.numel();
+    }
+  }
+  return flops_per_token(shape, adapters, false, row_length) + 2.0 * static_cast<double>(copies);
+}
+
 void TrainingRun::Impl::save_and_report() {
   if (trainer->stopped_by_signal() == 0) saver->save(args.output_dir, *store);
   const double tokens = static_cast<double>(trainer->totals().tokens);
   const double rows = std::max(1.0, static_cast<double>(trainer->totals().rows));
   // Measured now, it keeps nobody from starting.
   const double machine_flops = measure_matmul_flops(dtype, device);
-  const ResultParts parts{
-      .args = args,
-      .trainer = *trainer,
-      .data = train_rows.report,
-      .plan = plan,
-      .startup_seconds = trainer->start_s() - kProcessStart_s,
-      .model_flops = tokens * flops_per_token(shape, store->num_trainable(), !adapter_only, tokens / rows),
-      .device = device,
-      .machine_flops = machine_flops};
+  const ResultParts parts{.args = args,
+                          .trainer = *trainer,
+                          .data = train_rows.report,
+                          .plan = plan,
+                          .startup_seconds = trainer->start_s() - kProcessStart_s,
+                          .model_flops = tokens * model_flops_per_token(tokens / rows),
+                          .device = device,
+                          .machine_flops = machine_flops};
   write_results(parts);
   log::info("{}", metrics_block("train", train_results(parts)));
   if (!trainer->eval_metrics().is_null()) log::info("{}", metrics_block("eval", trainer->eval_metrics()));

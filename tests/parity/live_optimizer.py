@@ -3,19 +3,12 @@ controls. Runs inside the environment of tests/oracle/setup.sh.
 
 usage: live_optimizer.py LATHE_BINARY CASE
 """
-import pathlib
 import sys
-import tempfile
 
-from transformers.utils import logging
-
-import base_models
-import rival
-from cases import flat_config, load_cases
-from checks import Expected, Report, check_controls, check_same_curve
+from checks import check_controls, check_same_curve
 from compare import FP32
 from lathe import Run
-from make_values import initial_hashes
+from live_case import live_case
 
 
 def controls_of(config: dict) -> dict:
@@ -31,21 +24,14 @@ def controls_of(config: dict) -> dict:
 
 
 def main() -> int:
-    binary, case = sys.argv[1], load_cases()[sys.argv[2]]
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="lathe_parity_") as folder:
-        work = pathlib.Path(folder)
-        base = work / "base"
-        base_models.make_base_model(case, base)
-        config = flat_config(case, base, work / "ours")
-        theirs = rival.train(case, {**config, "output_dir": str(work / "theirs")})
+    binary, name = sys.argv[1:]
+    with live_case(binary, name) as live:
+        config, work, report = live.config, live.work, live.report
+        theirs = live.train_rival()
         losses = [entry["loss"] for entry in theirs["log_history"] if "loss" in entry]
         report.check("the rival learns", losses[-1] < 0.97 * losses[0], f"loss {losses[0]:.3f} to {losses[-1]:.3f}")
-        expected = Expected(theirs["log_history"], work / "theirs/adapter_model.safetensors", initial_hashes(theirs["initial"]))
-        check_same_curve(Run(binary, config, work, "ours"), expected, FP32, report)
-        check_controls(binary, config, work, expected, FP32, report, controls_of(config))
+        check_same_curve(Run(binary, config, work, "ours"), live.expected(theirs), FP32, report)
+        check_controls(binary, config, work, theirs["log_history"], FP32, report, controls_of(config))
     return 1 if report.failures else 0
 
 

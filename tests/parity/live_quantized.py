@@ -9,7 +9,7 @@ import sys
 import torch
 
 import quantized_base
-from checks import CONTROLS, Report, check_controls, check_initial_values, check_same_curve
+from checks import check_controls, check_initial_values, check_same_curve, controls_of
 from compare import FP32
 from lathe import Run
 from live_case import live_case
@@ -49,7 +49,7 @@ def main() -> int:
         expected = live.expected(live.train_rival())
         check_same_curve(Run(binary, config, work, "ours"), expected, FP32, report)
         check_initial_values(binary, config, work, expected, report)
-        controls = {**CONTROLS, "a base that is not quantised": lambda settings: {"use_qlora": False}}
+        controls = {**controls_of(config), "a base that is not quantised": lambda settings: {"use_qlora": False}}
         if config["quantization_bit"] == 4:
             other = "nf4" if config.get("bnb_4bit_quant_type") == "fp4" else "fp4"
             controls["the other 4-bit type"] = lambda settings: {"bnb_4bit_quant_type": other}
