@@ -210,6 +210,8 @@ int64_t optimizer_bytes(const ModelShape& shape, const TrainingArguments& args, 
     case OptimizerKind::kAdamW:
     case OptimizerKind::kAdam:
       return 8 * trainable;
+    case OptimizerKind::kAdEMAMix:
+      return 12 * trainable;
     case OptimizerKind::kSgd:
       return momentum * trainable;
     case OptimizerKind::kRmsprop:
@@ -239,6 +241,8 @@ const char* optimizer_words(const TrainingArguments& args) {
       return "Lion's mean";
     case OptimizerKind::kAdafactor:
       return "Adafactor's rows and columns";
+    case OptimizerKind::kAdEMAMix:
+      return "AdEMAMix's three moments";
   }
   LATHE_ASSERT(false);
 }
