@@ -41,6 +41,7 @@ EXCEPTIONS: dict[str, str] = {
     "engine/schedule_deepspeed.cpp": "schedule_test.cpp: DeepSpeed's own curves, value for value",
     "engine/adafactor.cpp": "make_optimizer_test.cpp: transformers' values, step for step",
     "engine/adagrad.cpp": "make_optimizer_test.cpp: torch's values, step for step",
+    "engine/ademamix.cpp": "make_optimizer_test.cpp: bitsandbytes' values, step for step",
     "engine/adam.cpp": "make_optimizer_test.cpp: torch's values, step for step",
     "engine/lion.cpp": "make_optimizer_test.cpp: bitsandbytes' values, step for step",
     "engine/rmsprop.cpp": "make_optimizer_test.cpp: torch's and bitsandbytes' values, step for step",

@@ -179,10 +179,12 @@ FieldGroup optimizer_fields() {
                   .elsewhere(foreign_optimizer_advice),
               Field("optim_args", &T::optim_args,
                     "more arguments of the optimizer, \"key=value, key=value\": sgd takes momentum, dampening, "
-                    "nesterov; adagrad lr_decay, eps; rmsprop momentum, alpha, eps, centered"),
+                    "nesterov; adagrad lr_decay, eps; rmsprop momentum, alpha, eps, centered; ademamix beta1, beta2, "
+                    "beta3, alpha, eps, t_alpha, t_beta3"),
               Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
               Field("weight_decay", &T::weight_decay,
-                    "share of the weights that is taken from them (AdamW, Lion, Adafactor) or added to the gradient "
+                    "share of the weights that is taken from them (AdamW, AdEMAMix, Lion, Adafactor) or added to the "
+                    "gradient "
                     "(the others), not on biases and norms")
                   .at_least(0),
               Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean").at_least(0).below(1),

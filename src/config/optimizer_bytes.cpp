@@ -27,6 +27,8 @@ int64_t bytes_of(const TrainedTensor& tensor, const OptimizerSettings& settings)
     case OptimizerKind::kAdamW:
     case OptimizerKind::kAdam:
       return 8 * tensor.elements;
+    case OptimizerKind::kAdEMAMix:
+      return 12 * tensor.elements;
     case OptimizerKind::kAdamW8bit:
       return bytes_in_8bit(tensor);
     case OptimizerKind::kSgd:
@@ -69,6 +71,8 @@ const char* optimizer_words(const TrainingArguments& args) {
       return "Lion's mean";
     case OptimizerKind::kAdafactor:
       return "Adafactor's rows and columns";
+    case OptimizerKind::kAdEMAMix:
+      return "AdEMAMix's three moments";
   }
   LATHE_ASSERT(false);
 }

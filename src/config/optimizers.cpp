@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <string>
@@ -35,6 +36,8 @@ constexpr std::array kKnown = {
     Known{"adafactor", OptimizerKind::kAdafactor},
     Known{"lion_32bit", OptimizerKind::kLion},
     Known{"paged_lion_32bit", OptimizerKind::kLion},
+    Known{"ademamix", OptimizerKind::kAdEMAMix},
+    Known{"paged_ademamix_32bit", OptimizerKind::kAdEMAMix},
 };
 
 struct Foreign {
@@ -45,7 +48,6 @@ struct Foreign {
 constexpr const char* kSameAdamW = "its update is that of \"adamw_torch\": use that";
 constexpr const char* kFewBytes =
     "\"adafactor\" and \"sgd\" keep least beside the weights, \"adamw_bnb_8bit\" moments in 8 bits";
-constexpr const char* kThree = "\"adamw_torch\" is its nearest: one mean of the gradient in place of two";
 
 /// transformers' other names, 5.23's and older ones.
 constexpr std::array kForeign = {
@@ -58,10 +60,8 @@ constexpr std::array kForeign = {
             "\"adamw_torch\""},
     Foreign{"adamw_torch_4bit", kFewBytes},
     Foreign{"adamw_torch_8bit", kFewBytes},
-    Foreign{"ademamix", kThree},
-    Foreign{"ademamix_8bit", kThree},
-    Foreign{"paged_ademamix_32bit", kThree},
-    Foreign{"paged_ademamix_8bit", kThree},
+    Foreign{"ademamix_8bit", "use \"ademamix\""},
+    Foreign{"paged_ademamix_8bit", "use \"paged_ademamix_32bit\""},
     Foreign{"lion_8bit", "use \"lion_32bit\""},
     Foreign{"paged_lion_8bit", "use \"paged_lion_32bit\""},
     Foreign{"rmsprop_bnb_8bit", "use \"rmsprop_bnb_32bit\""},
@@ -96,6 +96,9 @@ std::vector<Argument> arguments_of(const std::string& optim) {
   if (optim == "adagrad") return {{"lr_decay", &S::lr_decay}, {"eps", &S::epsilon}};
   if (optim == "rmsprop")
     return {{"momentum", &S::momentum}, {"alpha", &S::alpha}, {"eps", &S::epsilon}, {"centered", {}, &S::centered}};
+  if (optim == "ademamix" || optim == "paged_ademamix_32bit")
+    return {{"beta1", &S::beta1}, {"beta2", &S::beta2},     {"beta3", &S::beta3},    {"alpha", &S::alpha},
+            {"eps", &S::epsilon}, {"t_alpha", &S::t_alpha}, {"t_beta3", &S::t_beta3}};
   return {};
 }
 
@@ -103,13 +106,17 @@ std::vector<Argument> arguments_of(const std::string& optim) {
   throw Error(ErrorKind::kConfig, std::move(what), {.file = "", .line = 0, .key = "optim_args"}, std::move(hint));
 }
 
-double read_number(const std::string& key, const std::string& text) {
+double read_number(const std::string& optim, const std::string& key, const std::string& text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) {
     refuse(fmt::format("{} is a number, found \"{}\"", key, text), "");
   }
-  if (number < 0 || (key == "alpha" && number > 1)) refuse(fmt::format("{} {} is out of range", key, number), "");
+  const bool share = key.starts_with("beta") || (key == "alpha" && optim == "rmsprop");
+  const bool whole = key.starts_with("t_");
+  if (number < 0 || (share && number >= 1) || (whole && number != std::floor(number))) {
+    refuse(fmt::format("{} {} is out of range", key, text), "");
+  }
   return number;
 }
 
@@ -128,8 +135,8 @@ bool read_flag(const std::string& key, std::string text) {
   std::vector<const char*> taken;
   for (const Argument& argument : arguments_of(optim)) taken.push_back(argument.key);
   if (taken.empty()) {
-    refuse(fmt::format("\"{}\" takes no arguments there, found '{}'", optim, key),
-           "adam_beta1, adam_beta2, adam_epsilon and weight_decay are keys of their own: remove optim_args");
+    refuse(fmt::format("\"{}\" takes no arguments in transformers, found '{}'", optim, key),
+           "remove optim_args; adam_beta1, adam_beta2, adam_epsilon and weight_decay are keys of their own");
   }
   refuse(fmt::format("\"{}\" has no '{}'", optim, key), fmt::format("it takes {}", fmt::join(taken, ", ")));
 }
@@ -146,10 +153,13 @@ void read_arguments(const std::string& optim, std::string text, OptimizerSetting
     const auto found = std::ranges::find_if(known, [&](const Argument& argument) { return argument.key == key; });
     if (found == known.end()) refuse_argument(optim, key);
     if (found->number != nullptr) {
-      settings.*found->number = read_number(key, value);
+      settings.*found->number = read_number(optim, key, value);
     } else {
       settings.*found->flag = read_flag(key, value);
     }
+  }
+  if (settings.t_beta3 != 0 && (settings.beta1 == 0 || settings.beta3 == 0)) {
+    refuse("t_beta3 needs beta1 and beta3 above 0", "");
   }
   if (settings.nesterov && (settings.momentum == 0 || settings.dampening != 0)) {
     refuse("nesterov needs a momentum above 0 and no dampening", "");
@@ -168,6 +178,7 @@ OptimizerSettings optimizer_settings(const TrainingArguments& args) {
   }
   if (settings.kind == OptimizerKind::kAdamW8bit) settings.epsilon = args.adam_epsilon;
   if (settings.kind == OptimizerKind::kAdagrad) settings.epsilon = 1e-10;
+  if (settings.kind == OptimizerKind::kAdEMAMix) settings.epsilon = args.adam_epsilon, settings.alpha = 5;
   read_arguments(args.optim, args.optim_args.value_or(""), settings);
   return settings;
 }

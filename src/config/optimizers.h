@@ -9,16 +9,18 @@
 namespace lathe {
 
 /// kAdam has weight decay in the gradient; only a DeepSpeed block asks for it.
-enum class OptimizerKind : uint8_t { kAdamW, kAdamW8bit, kAdam, kSgd, kAdagrad, kRmsprop, kAdafactor, kLion };
+enum class OptimizerKind : uint8_t { kAdamW, kAdamW8bit, kAdam, kSgd, kAdagrad, kRmsprop, kAdafactor, kLion, kAdEMAMix };
 
 /// One optimizer with what it takes beside the learning rate and weight decay, each field read by those named.
 struct OptimizerSettings {
   OptimizerKind kind = OptimizerKind::kAdamW;
-  double beta1 = 0.9, beta2 = 0.999;   ///< AdamW, Adam, Lion
-  double epsilon = 1e-8;               ///< AdamW, Adam, Adagrad, RMSprop
+  double beta1 = 0.9, beta2 = 0.999;   ///< AdamW, Adam, Lion, AdEMAMix
+  double epsilon = 1e-8;               ///< AdamW, Adam, Adagrad, RMSprop, AdEMAMix
   double momentum = 0, dampening = 0;  ///< SGD; momentum: RMSprop too
-  double alpha = 0.99;                 ///< RMSprop: decay of the gradient's square
+  double alpha = 0.99;                 ///< RMSprop: decay of the gradient's square; AdEMAMix: weight of the slow mean
   double lr_decay = 0;                 ///< Adagrad
+  double beta3 = 0.9999;               ///< AdEMAMix: decay of the slow mean
+  double t_alpha = 0, t_beta3 = 0;     ///< AdEMAMix: updates until alpha and beta3 are reached; 0: from the start
   bool nesterov = false;               ///< SGD
   bool centered = false;               ///< RMSprop
 };

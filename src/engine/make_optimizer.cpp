@@ -8,6 +8,7 @@
 #include "engine/adam.h"
 #include "engine/adamw.h"
 #include "engine/adamw_8bit.h"
+#include "engine/ademamix.h"
 #include "engine/lion.h"
 #include "engine/rmsprop.h"
 #include "engine/sgd.h"
@@ -50,6 +51,15 @@ std::unique_ptr<Optimizer> make_optimizer(const TrainingArguments& args, std::ve
       return std::make_unique<Adafactor>(parameters, decay);
     case OptimizerKind::kLion:
       return std::make_unique<Lion>(parameters, LionOptions{settings.beta1, settings.beta2, decay});
+    case OptimizerKind::kAdEMAMix:
+      return std::make_unique<AdEMAMix>(parameters, AdEMAMixOptions{.beta1 = settings.beta1,
+                                                                    .beta2 = settings.beta2,
+                                                                    .beta3 = settings.beta3,
+                                                                    .alpha = settings.alpha,
+                                                                    .epsilon = settings.epsilon,
+                                                                    .weight_decay = decay,
+                                                                    .t_alpha = settings.t_alpha,
+                                                                    .t_beta3 = settings.t_beta3});
   }
   LATHE_ASSERT(false);
 }

@@ -102,6 +102,22 @@ void adam(float* __restrict__ weight, const float* __restrict__ gradient, float*
   }
 }
 
+void ademamix(float* __restrict__ weight, const float* __restrict__ gradient, float* __restrict__ mean,
+              float* __restrict__ slow, float* __restrict__ square, int64_t count, const AdEMAMixStep& given) {
+  const AdEMAMixStep step = given;
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i];
+    const float m = step.beta1 * mean[i] + step.one_minus_beta1 * g,
+                l = step.beta3 * slow[i] + step.one_minus_beta3 * g;
+    const float s = step.beta2 * square[i] + step.one_minus_beta2 * g * g;
+    mean[i] = m;
+    slow[i] = l;
+    square[i] = s;
+    const float mixed = m / step.correction1 + step.alpha * l;
+    weight[i] = weight[i] * step.kept - step.rate * (mixed / (std::sqrt(s) / step.root_correction2 + step.epsilon));
+  }
+}
+
 void scaled_step(float* __restrict__ weight, const float* __restrict__ gradient, const float* __restrict__ factors,
                  int64_t count, float kept, float rate) {
   for (int64_t i = 0; i < count; ++i) weight[i] = weight[i] * kept - rate * (gradient[i] * factors[i]);

@@ -52,6 +52,17 @@ struct AdamStep {
 /// Adam with decay in the gradient. @param mean, square [count], updated
 void adam(float* weight, const float* gradient, float* mean, float* square, int64_t count, const AdamStep& step);
 
+struct AdEMAMixStep {
+  float rate, kept;  ///< kept: 1 - rate · weight decay
+  float beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3;
+  float alpha;                          ///< weight of the slow mean
+  float correction1, root_correction2;  ///< 1 - beta1^t, sqrt(1 - beta2^t)
+  float epsilon;
+};
+/// @param mean, slow, square [count], updated
+void ademamix(float* weight, const float* gradient, float* mean, float* slow, float* square, int64_t count,
+              const AdEMAMixStep& step);
+
 /// weight ← weight · kept - rate · gradient · factors, of which each element has its own.
 void scaled_step(float* weight, const float* gradient, const float* factors, int64_t count, float kept, float rate);
 /// values ← values · factors. @param values, factors [count]

@@ -70,6 +70,7 @@ TEST(Plan, EachOptimizerKeepsItsOwn) {
   };
   constexpr int64_t kAdapter = 35'192'832, kAll = 494'032'768;
   EXPECT_EQ(kept("paged_adamw_32bit", "", true), 8 * kAdapter);
+  EXPECT_EQ(kept("ademamix", "", true), 12 * kAdapter);
   EXPECT_EQ(kept("sgd", "", true), 0);
   EXPECT_EQ(kept("sgd", "momentum=0.9", true), 4 * kAdapter);
   EXPECT_EQ(kept("adagrad", "", true), 4 * kAdapter);

@@ -95,7 +95,7 @@ class Replay {
 // tests/oracle/optimizer.py: what transformers 5.23.0 makes of the names, from torch 2.11.0 and bitsandbytes 0.50.2.
 TEST(MakeOptimizer, FollowsTheTrainersStepForStep) {
   const Json cases = read_json_file(kValues);
-  ASSERT_EQ(cases.size(), 35u);
+  ASSERT_EQ(cases.size(), 41u);
   for (const Json& one : cases) {
     SCOPED_TRACE(name_of(one));
     Replay replay(one, arguments_of(one));
@@ -252,7 +252,8 @@ INSTANTIATE_TEST_SUITE_P(Names, EveryOptimizer,
                                            Named{"sgd_momentum", "sgd", "momentum=0.9, dampening=0.1"},
                                            Named{"adagrad", "adagrad", "lr_decay=0.01"},
                                            Named{"rmsprop", "rmsprop", "centered=true, momentum=0.9"},
-                                           Named{"adafactor", "adafactor"}, Named{"lion", "lion_32bit"}),
+                                           Named{"adafactor", "adafactor"}, Named{"lion", "lion_32bit"},
+                                           Named{"ademamix", "ademamix", "t_alpha=5, t_beta3=3"}),
                          [](const auto& one) { return one.param.name; });
 
 /// Rows and columns have the same part in it: a transposed matrix takes the transposed step.

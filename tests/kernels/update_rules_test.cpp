@@ -139,6 +139,31 @@ TEST(UpdateRules, Adam) {
                  });
 }
 
+TEST(UpdateRules, AdEMAMix) {
+  const AdEMAMixStep step{.rate = 0.1F,
+                          .kept = 0.98F,
+                          .beta1 = 0.75F,
+                          .one_minus_beta1 = 0.25F,
+                          .beta2 = 0.5F,
+                          .one_minus_beta2 = 0.5F,
+                          .beta3 = 0.875F,
+                          .one_minus_beta3 = 0.125F,
+                          .alpha = 2,
+                          .correction1 = 0.25F,
+                          .root_correction2 = 0.5F,
+                          .epsilon = 0.01F};
+  expect_formula(
+      [&](Range& r, size_t at, int64_t n) {
+        ademamix(&r.weight[at], &r.gradient[at], &r.second[at], &r.third[at], &r.first[at], n, step);
+      },
+      [](Element& e) {
+        e.second = 0.75 * e.second + 0.25 * e.g;
+        e.third = 0.875 * e.third + 0.125 * e.g;
+        e.first = 0.5 * e.first + 0.5 * e.g * e.g;
+        e.w = 0.98 * e.w - 0.1 * (e.second / 0.25 + 2 * e.third) / (std::sqrt(e.first) / 0.5 + 0.01);
+      });
+}
+
 TEST(UpdateRules, PartsOfAdafactor) {
   expect_formula(
       [](Range& r, size_t at, int64_t n) {

@@ -27,6 +27,8 @@ OTHERS = [
     ("rmsprop", "centered=true, momentum=0.9"),
     ("rmsprop_bnb", None), ("rmsprop_bnb_32bit", None),
     ("adafactor", None), ("lion_32bit", None), ("paged_lion_32bit", None), ("paged_adamw_32bit", None), ("adam", None),
+    ("ademamix", None), ("ademamix", "beta1=0.8, beta2=0.95, beta3=0.99, alpha=2, eps=1e-6, t_alpha=3, t_beta3=4"),
+    ("paged_ademamix_32bit", None),
 ]
 RATES = [0.0, 1e-3, 2e-3, 5e-3, 1e-2]
 # bitsandbytes' names for what torch and transformers call otherwise.
@@ -51,9 +53,11 @@ def make(case, groups):
     return optimizer(groups, **arguments)
 
 
-def state_of(optimizer, name, parameter):
-    names = getattr(optimizer, "optimizer_name", None)
-    known = STATES.get(names, {})
+def state_of(optimizer, parameter):
+    if getattr(optimizer, "optimizer_name", None) == "ademamix":  # two means in one tensor
+        means, square = optimizer.state[parameter]["state1"], optimizer.state[parameter]["state2"]
+        return {"exp_avg": flat(means[0]), "exp_avg_slow": flat(means[1]), "exp_avg_sq": flat(square)}
+    known = STATES.get(getattr(optimizer, "optimizer_name", None), {})
     return {known.get(key, key): flat(value) for key, value in optimizer.state[parameter].items()
             if isinstance(value, torch.Tensor) and value.dim() > 0}
 
@@ -73,7 +77,7 @@ def run(case):
         optimizer.step()
         step["parameters"] = [flat(decayed), flat(plain)]
         out["steps"].append(step)
-    out["state"] = [state_of(optimizer, case["optim"], p) for p in (decayed, plain)]
+    out["state"] = [state_of(optimizer, p) for p in (decayed, plain)]
     return out
 
 

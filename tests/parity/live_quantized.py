@@ -9,7 +9,7 @@ import sys
 import torch
 
 import quantized_base
-from checks import check_controls, check_initial_values, check_same_curve, controls_of
+from checks import Report, check_controls, check_initial_values, check_same_curve, controls_of
 from compare import FP32
 from lathe import Run
 from live_case import live_case
