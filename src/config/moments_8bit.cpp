@@ -9,8 +9,8 @@ constexpr int64_t kBlock = 256;  // kernels/adamw_8bit.h
 
 /// Of one parameter that is no embedding.
 int64_t bytes_of(int64_t elements) {
-  if (elements < kMin8bitElements) return 8 * elements;
-  return 2 * (elements + 4 * ((elements + kBlock - 1) / kBlock));
+  if (elements < kMin8bitElements) return 4 * elements;
+  return elements + 4 * ((elements + kBlock - 1) / kBlock);
 }
 
 int64_t adapter_bytes(const ModelShape& shape, const TrainingArguments& args) {
@@ -34,11 +34,11 @@ int64_t layer_bytes(const ModelShape& shape) {
 
 }  // namespace
 
-int64_t moments_8bit_bytes(const ModelShape& shape, const TrainingArguments& args) {
+int64_t moment_8bit_bytes(const ModelShape& shape, const TrainingArguments& args) {
   if (args.use_lora) return adapter_bytes(shape, args);
   const int64_t embedding = shape.vocab_size * shape.hidden_size;
   const int64_t head = shape.tie_word_embeddings ? 0 : bytes_of(embedding);
-  return 8 * embedding + head + shape.num_layers * layer_bytes(shape) + bytes_of(shape.hidden_size);
+  return 4 * embedding + head + shape.num_layers * layer_bytes(shape) + bytes_of(shape.hidden_size);
 }
 
 }  // namespace lathe

@@ -10,7 +10,7 @@ namespace lathe {
 /// Parameters of fewer elements keep fp32 moments (bitsandbytes' min_8bit_size).
 inline constexpr int64_t kMin8bitElements = 4096;
 
-/// Bytes of both moments of everything that trains. Embeddings, tied heads among them, have fp32 ones.
-[[nodiscard]] int64_t moments_8bit_bytes(const ModelShape& shape, const TrainingArguments& args);
+/// Bytes of one moment of everything that trains. Embeddings, tied heads among them, have fp32 ones.
+[[nodiscard]] int64_t moment_8bit_bytes(const ModelShape& shape, const TrainingArguments& args);
 
 }  // namespace lathe

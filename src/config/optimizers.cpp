@@ -35,6 +35,8 @@ constexpr std::array kKnown = {
     Known{"adafactor", OptimizerKind::kAdafactor},
     Known{"lion_32bit", OptimizerKind::kLion},
     Known{"paged_lion_32bit", OptimizerKind::kLion},
+    Known{"lion_8bit", OptimizerKind::kLion8bit},
+    Known{"paged_lion_8bit", OptimizerKind::kLion8bit},
 };
 
 struct Foreign {
@@ -62,8 +64,6 @@ constexpr std::array kForeign = {
     Foreign{"ademamix_8bit", kThree},
     Foreign{"paged_ademamix_32bit", kThree},
     Foreign{"paged_ademamix_8bit", kThree},
-    Foreign{"lion_8bit", "use \"lion_32bit\""},
-    Foreign{"paged_lion_8bit", "use \"paged_lion_32bit\""},
     Foreign{"rmsprop_bnb_8bit", "use \"rmsprop_bnb_32bit\""},
     Foreign{"galore_adamw", kFewBytes},
     Foreign{"galore_adamw_8bit", kFewBytes},

@@ -212,7 +212,9 @@ int64_t optimizer_bytes(const ModelShape& shape, const TrainingArguments& args, 
     case OptimizerKind::kAdam:
       return 8 * trainable;
     case OptimizerKind::kAdamW8bit:
-      return moments_8bit_bytes(shape, args);
+      return 2 * moment_8bit_bytes(shape, args);
+    case OptimizerKind::kLion8bit:
+      return moment_8bit_bytes(shape, args);
     case OptimizerKind::kSgd:
       return momentum * trainable;
     case OptimizerKind::kRmsprop:
@@ -242,6 +244,8 @@ const char* optimizer_words(const TrainingArguments& args) {
       return "Adagrad's sums";
     case OptimizerKind::kLion:
       return "Lion's mean";
+    case OptimizerKind::kLion8bit:
+      return "Lion's mean, 8 bits";
     case OptimizerKind::kAdafactor:
       return "Adafactor's rows and columns";
   }

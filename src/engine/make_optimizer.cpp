@@ -9,6 +9,7 @@
 #include "engine/adamw.h"
 #include "engine/adamw_8bit.h"
 #include "engine/lion.h"
+#include "engine/lion_8bit.h"
 #include "engine/rmsprop.h"
 #include "engine/sgd.h"
 
@@ -50,6 +51,8 @@ std::unique_ptr<Optimizer> make_optimizer(const TrainingArguments& args, std::ve
       return std::make_unique<Adafactor>(parameters, decay);
     case OptimizerKind::kLion:
       return std::make_unique<Lion>(parameters, LionOptions{settings.beta1, settings.beta2, decay});
+    case OptimizerKind::kLion8bit:
+      return std::make_unique<Lion8bit>(parameters, LionOptions{settings.beta1, settings.beta2, decay});
   }
   LATHE_ASSERT(false);
 }

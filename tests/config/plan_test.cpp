@@ -97,7 +97,7 @@ TEST(Plan, FullTrainingKeepsMasters) {
   EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), int64_t{8} * 494'032'768);
   args.optim = "adamw_bnb_8bit";
-  const int64_t moments = moments_8bit_bytes(qwen25(), args);
+  const int64_t moments = 2 * moment_8bit_bytes(qwen25(), args);
   EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kOptimizer), moments);
   args.optim = "adamw_torch";
   const int64_t checkpoint = checkpoint_bytes(qwen25(), args, 494'032'768);
