@@ -15,10 +15,10 @@ int64_t factored_bytes(const TrainedTensor& tensor) {
   return 4 * (tensor.rows == 0 ? tensor.elements : tensor.rows + tensor.elements / tensor.rows);
 }
 
-/// Two moments of a byte each and a scale for each block of them, by bitsandbytes' and transformers' rules.
-int64_t bytes_in_8bit(const TrainedTensor& tensor) {
-  if (tensor.elements < kMin8bitElements || tensor.kind == TrainedKind::kEmbedding) return 8 * tensor.elements;
-  return 2 * (tensor.elements + 4 * ((tensor.elements + kBlock - 1) / kBlock));
+/// One moment of a byte each and a scale for each block of them, by bitsandbytes' and transformers' rules.
+int64_t moment_in_8bit(const TrainedTensor& tensor) {
+  if (tensor.elements < kMin8bitElements || tensor.kind == TrainedKind::kEmbedding) return 4 * tensor.elements;
+  return tensor.elements + 4 * ((tensor.elements + kBlock - 1) / kBlock);
 }
 
 int64_t bytes_of(const TrainedTensor& tensor, const OptimizerSettings& settings) {
@@ -30,7 +30,9 @@ int64_t bytes_of(const TrainedTensor& tensor, const OptimizerSettings& settings)
     case OptimizerKind::kAdEMAMix:
       return 12 * tensor.elements;
     case OptimizerKind::kAdamW8bit:
-      return bytes_in_8bit(tensor);
+      return 2 * moment_in_8bit(tensor);
+    case OptimizerKind::kLion8bit:
+      return moment_in_8bit(tensor);
     case OptimizerKind::kSgd:
       return momentum * tensor.elements;
     case OptimizerKind::kRmsprop:
@@ -69,6 +71,8 @@ const char* optimizer_words(const TrainingArguments& args) {
       return "Adagrad's sums";
     case OptimizerKind::kLion:
       return "Lion's mean";
+    case OptimizerKind::kLion8bit:
+      return "Lion's mean, 8 bits";
     case OptimizerKind::kAdafactor:
       return "Adafactor's rows and columns";
     case OptimizerKind::kAdEMAMix:

@@ -36,6 +36,8 @@ constexpr std::array kKnown = {
     Known{"adafactor", OptimizerKind::kAdafactor},
     Known{"lion_32bit", OptimizerKind::kLion},
     Known{"paged_lion_32bit", OptimizerKind::kLion},
+    Known{"lion_8bit", OptimizerKind::kLion8bit},
+    Known{"paged_lion_8bit", OptimizerKind::kLion8bit},
     Known{"ademamix", OptimizerKind::kAdEMAMix},
     Known{"paged_ademamix_32bit", OptimizerKind::kAdEMAMix},
 };
@@ -62,8 +64,6 @@ constexpr std::array kForeign = {
     Foreign{"adamw_torch_8bit", kFewBytes},
     Foreign{"ademamix_8bit", "use \"ademamix\""},
     Foreign{"paged_ademamix_8bit", "use \"paged_ademamix_32bit\""},
-    Foreign{"lion_8bit", "use \"lion_32bit\""},
-    Foreign{"paged_lion_8bit", "use \"paged_lion_32bit\""},
     Foreign{"rmsprop_bnb_8bit", "use \"rmsprop_bnb_32bit\""},
     Foreign{"galore_adamw", kFewBytes},
     Foreign{"galore_adamw_8bit", kFewBytes},

@@ -9,7 +9,18 @@
 namespace lathe {
 
 /// kAdam has weight decay in the gradient; only a DeepSpeed block asks for it.
-enum class OptimizerKind : uint8_t { kAdamW, kAdamW8bit, kAdam, kSgd, kAdagrad, kRmsprop, kAdafactor, kLion, kAdEMAMix };
+enum class OptimizerKind : uint8_t {
+  kAdamW,
+  kAdamW8bit,
+  kAdam,
+  kSgd,
+  kAdagrad,
+  kRmsprop,
+  kAdafactor,
+  kLion,
+  kLion8bit,
+  kAdEMAMix,
+};
 
 /// One optimizer with what it takes beside the learning rate and weight decay, each field read by those named.
 struct OptimizerSettings {

@@ -4,9 +4,8 @@
 
 namespace lathe {
 
-/// Dettmers et al. 2022 (kernels/adamw_8bit.h): 2.03 bytes a parameter for both moments in place of 8. The moments of
-/// small parameters (config/optimizer_bytes.h) and, as the Trainer asks of bitsandbytes, of embeddings stay fp32; a
-/// tied head is the embedding. Decay as AdamW's. CPU alone.
+/// Dettmers et al. 2022 (kernels/adamw_8bit.h): 2.03 bytes a parameter for both moments in place of 8. Not all
+/// are in 8 bits (engine/moments_8bit.h). Decay as AdamW's. CPU alone.
 class AdamW8bit final : public Optimizer {
  public:
   /// @param parameters have to outlive the optimizer; their masters are updated in place.
@@ -14,14 +13,10 @@ class AdamW8bit final : public Optimizer {
   [[nodiscard]] std::vector<StateTensor> state(size_t parameter) override;
 
  private:
-  /// Where there is no absmax, `codes` are fp32 values.
-  struct Moments {
-    ops::BlockwiseMoment exp_avg, exp_avg_sq;
-  };
   void update(size_t parameter, const UpdateStep& step) override;
 
   AdamWOptions options_;
-  std::vector<Moments> moments_;
+  std::vector<ops::BlockwiseMoment> exp_avg_, exp_avg_sq_;
 };
 
 }  // namespace lathe

@@ -10,6 +10,7 @@
 #include "engine/adamw_8bit.h"
 #include "engine/ademamix.h"
 #include "engine/lion.h"
+#include "engine/lion_8bit.h"
 #include "engine/rmsprop.h"
 #include "engine/sgd.h"
 
@@ -60,6 +61,8 @@ std::unique_ptr<Optimizer> make_optimizer(const TrainingArguments& args, std::ve
                                                                     .weight_decay = decay,
                                                                     .t_alpha = settings.t_alpha,
                                                                     .t_beta3 = settings.t_beta3});
+    case OptimizerKind::kLion8bit:
+      return std::make_unique<Lion8bit>(parameters, LionOptions{settings.beta1, settings.beta2, decay});
   }
   LATHE_ASSERT(false);
 }

@@ -26,4 +26,7 @@ inline constexpr int64_t kDynamicBlock = 256;  ///< elements that share a scale
 /// @param x [count]  @param codes out: [count]  @param absmax out: one a block; the last one may be short
 void quantize_blockwise(const float* x, uint8_t* codes, float* absmax, int64_t count, DynamicMap map);
 
+/// Value of the code · absmax of its block. @param values out: [count]
+void dequantize_blockwise(const uint8_t* codes, const float* absmax, float* values, int64_t count, DynamicMap map);
+
 }  // namespace lathe::kernels

@@ -24,7 +24,7 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
 }
 
-constexpr int64_t kPiece = 4096;  // its weights and gradients stay in the first cache
+constexpr int64_t kPiece = kUpdatePiece;
 
 void check_moment(const BlockwiseMoment& moment, int64_t count) {
   LATHE_ASSERT(moment.codes.is_contiguous() && moment.codes.scalar_type() == at::kByte &&
@@ -165,10 +165,10 @@ void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, do
   const auto scale = static_cast<float>(gradient_scale);
   with_elements(gradient, [&](auto element) {
     using T = decltype(element);
-    at::parallel_for(0, count, kElementsATask, [&](int64_t first, int64_t last) {
+    at::parallel_for(0, (count + kPiece - 1) / kPiece, kElementsATask / kPiece, [&](int64_t first, int64_t last) {
       float weights[kPiece], gradients[kPiece];
-      for (int64_t begin = first; begin < last; begin += kPiece) {
-        const int64_t size = std::min(kPiece, last - begin);
+      for (int64_t piece = first; piece < last; ++piece) {
+        const int64_t begin = piece * kPiece, size = std::min(kPiece, count - begin);
         kernels::scale_gradient(elements<T>(gradient) + begin, scale, gradients, size);
         if (split) {
           const kernels::SplitMaster both = halves(master, begin);

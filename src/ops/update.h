@@ -39,9 +39,13 @@ struct BlockwiseMoment {
 void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const BlockwiseMoment& exp_avg,
                 const BlockwiseMoment& exp_avg_sq, const kernels::AdamWStep& step);
 
+/// Elements of a piece, but for the last one: its weights and gradients stay in the first cache.
+inline constexpr int64_t kUpdatePiece = 4096;
+
 /// A few thousand elements of one parameter, as a rule of update sees them.
 struct UpdatePiece {
-  int64_t begin = 0, count = 0;     ///< elements [begin, begin + count) of the flattened parameter
+  int64_t begin = 0, count = 0;     ///< elements [begin, begin + count) of the flattened parameter; begin is a multiple
+                                    ///< of kUpdatePiece
   float* weight = nullptr;          ///< [count] its master, to be changed in place
   const float* gradient = nullptr;  ///< [count] already multiplied by the gradient's scale
 };

@@ -157,6 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
         Case{"full_bf16_8bit", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adamw_bnb_8bit"},
         Case{"lora_bf16_8bit", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "paged_adamw_8bit"},
+        Case{"full_bf16_lion_8bit", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "lion_8bit"},
         Case{"lora_fp32_sgd", true, false, "", 0, 1500, 2, 160, 1, {}, false, false, "sgd"},
         Case{"lora_bf16_adafactor", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "adafactor"},
         Case{"full_bf16_adafactor", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adafactor"},

@@ -93,8 +93,14 @@ class Model(torch.nn.Module):
         self.norm = torch.nn.Parameter(torch.empty(1000))       # too small
 
 
-def train(nudge):
-    """50 updates with clipping through AdamW8bit, embeddings kept in fp32 as transformers' Trainer has it.
+OPTIMIZERS = {
+    "adamw": (1e-2, lambda groups: bitsandbytes.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-8, optim_bits=8)),
+    "lion": (1e-3, lambda groups: bitsandbytes.optim.Lion(groups, lr=1e-3, betas=(0.9, 0.99), optim_bits=8)),
+}
+
+
+def train(name, nudge):
+    """50 updates with clipping through an optimizer, embeddings kept in fp32 as transformers' Trainer has it.
 
     nudge: the weights start by so much, relatively, from where they start otherwise.
     Returns the optimizer, the parameters, and (step, norm, parameters) of two updates.
@@ -104,15 +110,14 @@ def train(nudge):
     with torch.no_grad():
         for i, p in enumerate(parameters):
             p.copy_(uniform(p.numel(), 10 + i).view(p.shape) * (1 + nudge * uniform(p.numel(), 20 + i).view(p.shape)))
-    optimizer = bitsandbytes.optim.AdamW(
-        [{"params": parameters[:2], "weight_decay": 0.1}, {"params": parameters[2:], "weight_decay": 0.0}],
-        lr=1e-3, betas=(0.9, 0.99), eps=1e-8, optim_bits=8)
+    rate, make = OPTIMIZERS[name]
+    optimizer = make([{"params": parameters[:2], "weight_decay": 0.1}, {"params": parameters[2:], "weight_decay": 0.0}])
     bitsandbytes.optim.GlobalOptimManager.get_instance().register_module_override(
         model.embedding, "weight", {"optim_bits": 32})
     steps = []
     for step in range(1, 51):
         for group in optimizer.param_groups:
-            group["lr"] = 1e-2 * (1 - step / 100)
+            group["lr"] = rate * (1 - step / 100)
         for i, p in enumerate(parameters):
             # Pulled to zero, with noise.
             p.grad = p.detach() * 0.05 + uniform(p.numel(), 1000 * i + step).view(p.shape) * 0.1
@@ -123,17 +128,19 @@ def train(nudge):
     return optimizer, parameters, steps
 
 
-def run():
-    optimizer, parameters, steps = train(0)
-    nudged = [train(2.0 ** -bits)[2][-1][2] for bits in (22, 21, 20)]
+STATE = {"state1": "exp_avg", "absmax1": "exp_avg_absmax", "state2": "exp_avg_sq", "absmax2": "exp_avg_sq_absmax"}
+
+
+def run(name):
+    optimizer, parameters, steps = train(name, 0)
+    nudged = [train(name, 2.0 ** -bits)[2][-1][2] for bits in (22, 21, 20)]
     state = optimizer.state[parameters[1]]
     return {
-        "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "max_norm": 1.0,
+        "rate": OPTIMIZERS[name][0], "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "max_norm": 1.0,
         "steps": [{"step": step, "norm": norm, "parameters": [hexed(p) for p in kept]} for step, norm, kept in steps],
         # How far some last bits at the start lead in the end, where a code goes over: what a comparison can ask for.
         "noise": [max(float((other[i] - p).norm() / p.norm()) for other in nudged) for i, p in enumerate(steps[-1][2])],
-        "state": {"exp_avg": hexed(state["state1"]), "exp_avg_sq": hexed(state["state2"]),
-                  "exp_avg_absmax": hexed(state["absmax1"]), "exp_avg_sq_absmax": hexed(state["absmax2"])},
+        "state": {ours: hexed(state[theirs]) for theirs, ours in STATE.items() if theirs in state},
         "bits": [8 * optimizer.state[p]["state1"].element_size() for p in parameters],
     }
 
@@ -169,7 +176,8 @@ out["updates"] = [
     update_case(256 * 6 + 37, 0.1, 0.8, 0.95, 1e-6, 0.37, True),
     update_case(19, 0.01, 0.9, 0.999, 1e-8, 1.0, False),
 ]
-out["run"] = run()
+out["adamw"] = run("adamw")
+out["lion"] = run("lion")
 out["trainer"] = {"shape": SHAPE, "cases": [state_bytes("qwen2", True, 0), state_bytes("qwen3", False, 0),
                                            state_bytes("qwen2", True, 8), state_bytes("qwen3", True, 32)]}
 Path(__file__).with_name("values").joinpath("optimizer_8bit.json").write_text(json.dumps(out, indent=0))

@@ -30,4 +30,10 @@ inline void quantize_blockwise(const float* x, uint8_t* codes, float* absmax, in
   }
 }
 
+/// As kernels::dequantize_blockwise.
+inline void dequantize_blockwise(const uint8_t* codes, const float* absmax, float* values, int64_t count,
+                                 DynamicMap map) {
+  for (int64_t i = 0; i < count; ++i) values[i] = dynamic_map_values(map)[codes[i]] * absmax[i / kDynamicBlock];
+}
+
 }  // namespace lathe::kernels::reference

@@ -89,6 +89,10 @@ TEST(QuantizeBlockwise, AgreesWithTheReference) {
         reference::quantize_blockwise(x.data(), expected_codes.data(), expected_absmax.data(), count, map);
         expect_same(codes, expected_codes);
         expect_same(absmax, expected_absmax);
+        std::vector<float> opened(x.size()), expected_opened(opened);
+        dequantize_blockwise(codes.data(), absmax.data(), opened.data(), count, map);
+        reference::dequantize_blockwise(codes.data(), absmax.data(), expected_opened.data(), count, map);
+        expect_same(opened, expected_opened);
       }
     });
   }
