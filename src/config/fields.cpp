@@ -230,7 +230,7 @@ FieldGroup optimizer_fields() {
 FieldGroup precision_fields() {
   return {"Precision and memory",
           {
-              Field("bf16", &T::bf16, "compute in bf16, adapters and optimizer in fp32"),
+              Field("bf16", &T::bf16, "compute in bf16; what trains has fp32 masters"),
               Field("fp16", &T::fp16,
                     "compute in fp16; on a CPU bf16 takes its place, and that is said; fp32: bf16 and fp16 both false"),
               Field("strict_precision", &T::strict_precision, "fp16 means fp16 on a CPU too"),

@@ -57,10 +57,4 @@ std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::st
   return modules;
 }
 
-int64_t adapter_parameters(const std::vector<LinearModule>& modules, int64_t r) {
-  int64_t count = 0;
-  for (const LinearModule& module : modules) count += r * (module.in + module.out);
-  return count;
-}
-
 }  // namespace lathe

@@ -26,7 +26,4 @@ struct LinearModule {
 [[nodiscard]] std::vector<LinearModule> adapted_modules(const ModelShape& shape, const std::string& target_modules,
                                                         const ModulesToSave& saved = {});
 
-/// Elements of A and B of all adapters of rank r.
-[[nodiscard]] int64_t adapter_parameters(const std::vector<LinearModule>& modules, int64_t r);
-
 }  // namespace lathe
