@@ -22,12 +22,11 @@ at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const 
   LATHE_EXPECT(a, ({ops::kAny, weight.size(1)}), weight.scalar_type());
   LATHE_EXPECT(b, ({weight.size(0), a.size(0)}), weight.scalar_type());
   const int64_t out = weight.size(0), step = std::max<int64_t>(1, kElementsAtOnce / weight.size(1));
-  const at::Tensor wide_a = a.to(at::kFloat), wide_b = b.to(at::kFloat);
-  at::Tensor norms = at::empty({out}, wide_a.options());
+  at::Tensor norms = at::empty({out}, weight.options().dtype(at::kFloat));
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t rows = std::min(step, out - begin);
-    const at::Tensor direction =
-        at::addmm(weight.narrow(0, begin, rows).to(at::kFloat), wide_b.narrow(0, begin, rows), wide_a, 1, scale);
+    const at::Tensor direction = at::mm(b.narrow(0, begin, rows), a).to(at::kFloat);
+    direction.mul_(scale).add_(weight.narrow(0, begin, rows));
     norms.narrow(0, begin, rows).copy_(at::linalg_vector_norm(direction, 2, at::IntArrayRef{1}));
   }
   return norms;

@@ -10,7 +10,8 @@
 
 namespace lathe {
 
-/// n: the norm of each row of W + s B A, [O] fp32, worked out in fp32 some rows at a time.
+/// n: the norm of each row of W + s B A, [O] fp32, some rows at a time. The product is one of the compute type, the sum
+/// and the norm are fp32.
 /// @param weight [O,I] dense  @param a [R,I]  @param b [O,R]; all of the compute type  @param scale s
 [[nodiscard]] at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b,
                                          double scale);

@@ -20,7 +20,7 @@ ModelShape two_layers(bool tied) {
 /// Modules and elements, one line each.
 std::string copied(const Names& names, bool tied = false, bool ensure = false) {
   std::string text;
-  for (const CopiedParameter& one : copied_parameters({names, ensure}, two_layers(tied))) {
+  for (const ModelParameter& one : copied_parameters({names, ensure}, two_layers(tied))) {
     text += one.module + " " + std::to_string(one.elements) + (one.rows > 0 ? "m\n" : "\n");
   }
   return text;
