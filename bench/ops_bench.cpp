@@ -166,9 +166,10 @@ void add_lora_linear(const ModelShape& shape) {
       const ModelOptions options{.compute_dtype = at::kBFloat16, .lora = {.r = kRank, .scale = 0.25}};
       const PassContext pass{.shape = shape, .options = options, .gradients = sink.get()};
       const Projection projection(view, BlockId::decoder(0), Site::kUp, pass);
-      at::Tensor a_x, dx;
-      benchmark::DoNotOptimize(projection.forward(x, &a_x));
-      projection.backward(dy, x, a_x, &dx);
+      AdapterSaved saved;
+      at::Tensor dx;
+      benchmark::DoNotOptimize(projection.forward(x, &saved));
+      projection.backward(dy, x, saved, &dx);
       benchmark::DoNotOptimize(dx);
     };
   });

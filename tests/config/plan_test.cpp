@@ -138,7 +138,7 @@ TEST(Plan, QuantisedWeights) {
   EXPECT_LE(bits(), 4.13);
   const MemoryPlan plan = plan_of(args, {512, 256, 200});
   EXPECT_EQ(plan.mapped_bytes, int64_t{2} * (494'032'768 - kLinear));
-  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + quantized_bytes(qwen25(), args) + 4 * 35'192'832);
+  EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + quantized_bytes(qwen25(), args) + 2 * 35'192'832);
   EXPECT_EQ(bytes(plan, MemoryClass::kWorkspace), 2 * 896 * 4864);
   args.bnb_4bit_compute_dtype = "float32";
   EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kWorkspace), 4 * 896 * 4864);
