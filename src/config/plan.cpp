@@ -199,7 +199,8 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
     add(MemoryClass::kWeights, "adapter", 4 * trainable);
   } else {
     add(MemoryClass::kWeights, "weights", base * e);
-    add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * trainable);
+    const bool masters = e != 4 && !args.bf16_stochastic_rounding;
+    add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", masters ? 2 * trainable : 0);
   }
   add(MemoryClass::kGradients, "gradients", gradient_bytes(args, compute) * trainable);
   add(MemoryClass::kOptimizer, "AdamW's two moments", 8 * trainable);
@@ -273,8 +274,8 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   const int64_t weights = args.use_lora ? 4 * trainable : size_bytes(compute_dtype(args)) * shape.num_parameters();
-  // Beside the moments a full run in bf16 keeps its masters.
-  const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32;
+  // Beside the moments a full run in bf16 keeps its masters, where it has any.
+  const bool masters = !args.use_lora && compute_dtype(args) != DType::kF32 && !args.bf16_stochastic_rounding;
   const int64_t state = args.save_only_model ? 0 : 8 * trainable + (masters ? 4 * trainable : 0);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }

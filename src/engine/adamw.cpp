@@ -27,7 +27,7 @@ void AdamW::update(int64_t step, double learning_rate, double gradient_scale, co
     if (before) before(i);
     const TrainableParameter& parameter = parameters_[i];
     ops::adamw(parameter.master, parameter.gradient, moments_[i].exp_avg, moments_[i].exp_avg_sq,
-               parameter.decay ? decayed : plain);
+               parameter.decay ? decayed : plain, {options_.rounding_seed, static_cast<uint32_t>(i), step});
   }
 }
 

@@ -14,6 +14,7 @@ void check_gpu_settings(const TrainingArguments& args) {
   if (args.optim != "adamw_torch" && args.optim != "adamw_torch_fused") {
     refuse("optim", fmt::format("the optimizer '{}'", args.optim));
   }
+  if (args.bf16_stochastic_rounding) refuse("bf16_stochastic_rounding", "training of bf16 weights without a master");
   if (args.use_deepspeed && args.cpu_offload) refuse("cpu_offload", "offload");
 }
 

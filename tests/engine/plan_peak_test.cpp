@@ -20,6 +20,7 @@ struct Case {
   const char* recomputed;
   double dropout;
   int64_t vocabulary, rows, length, accumulation = 1;
+  bool masters = true;
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -42,6 +43,7 @@ TrainingArguments arguments_of(const Case& c) {
   args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
   args.init_from_scratch = true;
   args.gradient_accumulation_steps = c.accumulation;
+  args.bf16_stochastic_rounding = !c.masters;
   return args;
 }
 
@@ -85,7 +87,8 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
     for (const auto& [id, tensor] : weights) trainable.push_back(id);
   }
   ParameterStore store(shape, std::move(weights), trainable, dtype,
-                       c.accumulation > 1 ? GradientStorage::kFloat : GradientStorage::kComputeType);
+                       c.accumulation > 1 ? GradientStorage::kFloat : GradientStorage::kComputeType,
+                       c.masters ? MasterStorage::kFloat : MasterStorage::kNone);
   const auto optimizer = make_optimizer(args, store.parameters());
   const std::string recomputed = c.recomputed;
   ModelOptions options{.compute_dtype = dtype,
@@ -134,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PlanPeak,
                                            Case{"lora_bf16_vocabulary", true, true, "layer", 0, 8000, 2, 100},
                                            Case{"full_fp32", false, false, "", 0, 1500, 2, 100},
                                            Case{"full_bf16", false, true, "", 0, 1500, 2, 100},
-                                           Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2}),
+                                           Case{"full_bf16_accumulated", false, true, "", 0, 1500, 2, 100, 2},
+                                           Case{"full_bf16_drawn", false, true, "", 0, 1500, 2, 100, 1, false}),
                          [](const auto& one) { return one.param.name; });
 
 }  // namespace

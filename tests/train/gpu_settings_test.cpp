@@ -36,6 +36,10 @@ TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
   args.optim = "lion_32bit";
   EXPECT_EQ(refusal(args), std::string("'optim': the optimizer 'lion_32bit' ") + kHint);
   args.optim = "adamw_torch";
+  args.bf16_stochastic_rounding = true;
+  EXPECT_EQ(refusal(args),
+            std::string("'bf16_stochastic_rounding': training of bf16 weights without a master ") + kHint);
+  args.bf16_stochastic_rounding = false;
   args.use_deepspeed = args.cpu_offload = true;
   EXPECT_EQ(refusal(args), std::string("'cpu_offload': offload ") + kHint);
 }
