@@ -240,6 +240,19 @@ void settle_best_model(Settings& settings) {
   }
 }
 
+void check_rounding(Settings& settings) {
+  const TrainingArguments& args = settings.args;
+  if (!args.bf16_stochastic_rounding) return;
+  const auto refuse = [&](const std::string& what, const char* hint) {
+    settings.refuse("bf16_stochastic_rounding", "'bf16_stochastic_rounding' is true but " + what, hint);
+  };
+  if (args.use_lora) return refuse("an adapter trains, whose weights are fp32", "leave it out, or train all weights");
+  if (!args.bf16) return refuse("the run computes in fp32", "set bf16 to true, or leave it out");
+  if (args.optim == "adamw_torch" || args.optim == "adamw_torch_fused") return;
+  refuse(fmt::format("'optim' is \"{}\", whose updates are not rounded that way", args.optim),
+         "take \"adamw_torch\", or leave it out");
+}
+
 void need_data(Settings& settings) {
   if (!settings.args.config_file.empty() && settings.args.data_path.empty()) {
     settings.problems.emplace_back(ErrorKind::kConfig, "there is no training data: 'data_path' is not set",
@@ -263,6 +276,7 @@ void check_together(Settings& settings) {
   settle_evaluation_data(settings);
   settle_what_needs_evaluations(settings);
   settle_best_model(settings);
+  check_rounding(settings);
 }
 
 void note_without_effect(Settings& settings) {

@@ -234,6 +234,8 @@ FieldGroup precision_fields() {
               Field("fp16", &T::fp16,
                     "compute in fp16; on a CPU bf16 takes its place, and that is said; fp32: bf16 and fp16 both false"),
               Field("strict_precision", &T::strict_precision, "fp16 means fp16 on a CPU too"),
+              Field("bf16_stochastic_rounding", &T::bf16_stochastic_rounding,
+                    "train all weights in bf16 without fp32 masters; a draw rounds each update (docs/numerics.md)"),
               Field("gradient_checkpointing", &T::gradient_checkpointing,
                     "keep less from forward to backward and compute it again: memory for time")
                   .also({"activation_checkpointing"})

@@ -262,7 +262,8 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   }
   add(MemoryClass::kWeights, "adapter", e * adapters + 4 * magnitudes);
   add(MemoryClass::kWeights, "copies of modules_to_save", e * copies.all);
-  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16", e == 4 ? 0 : 2 * (trainable - magnitudes));
+  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16",
+      e == 4 || args.bf16_stochastic_rounding ? 0 : 2 * (trainable - magnitudes));
   add(MemoryClass::kGradients, "gradients", 4 * vectors + gradient_bytes(args, compute) * (trainable - vectors));
   add(MemoryClass::kOptimizer, optimizer_words(args), optimizer_bytes(shape, args));
 }
@@ -337,8 +338,9 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   const int64_t copied = args.use_lora ? copies_of(shape, args).all : trainable, e = size_bytes(compute_dtype(args));
   const int64_t weights = args.use_lora ? 4 * (trainable - copied) + e * copied : e * shape.num_parameters();
+  const bool masters = e != 4 && !args.bf16_stochastic_rounding;
   // Beside the state of the optimizer, weights of the model itself that train in bf16 have their masters there.
-  const int64_t state = args.save_only_model ? 0 : optimizer_bytes(shape, args) + (e == 4 ? 0 : 4 * copied);
+  const int64_t state = args.save_only_model ? 0 : optimizer_bytes(shape, args) + (masters ? 4 * copied : 0);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
 }
 

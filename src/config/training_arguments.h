@@ -83,6 +83,7 @@ struct TrainingArguments {
   bool bf16 = false;
   bool fp16 = true;
   bool strict_precision = false;
+  bool bf16_stochastic_rounding = false;
   bool gradient_checkpointing = false;
   std::string gradient_checkpointing_scope = "layer";
 

@@ -14,7 +14,8 @@ void AdamW::update(size_t parameter, const UpdateStep& step) {
   const TrainableParameter& of = parameters()[parameter];
   ops::adamw(of.master, of.gradient, exp_avg_[parameter], exp_avg_sq_[parameter],
              kernels::adamw_step(step.learning_rate, options_.beta1, options_.beta2, options_.epsilon,
-                                 step.weight_decay, step.step, step.gradient_scale));
+                                 step.weight_decay, step.step, step.gradient_scale),
+             {options_.rounding_seed, static_cast<uint32_t>(parameter), step.step});
 }
 
 std::vector<StateTensor> AdamW::state(size_t parameter) {

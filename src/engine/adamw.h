@@ -6,6 +6,7 @@ namespace lathe {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
+  uint64_t rounding_seed = 0;  ///< of the draws that round weights without a master
 };
 
 /// Loshchilov & Hutter 2019 as torch.optim.AdamW computes it: decay is taken from the weights before the step, apart

@@ -32,7 +32,7 @@ std::unique_ptr<Optimizer> make_optimizer(const TrainingArguments& args, std::ve
   const bool loraplus = args.use_lora && args.loraplus_lr_ratio > 0;
   const double decay = loraplus ? args.loraplus_weight_decay : args.weight_decay;
   if (loraplus) set_rates(args.loraplus_lr_ratio, parameters);
-  const AdamWOptions adam{settings.beta1, settings.beta2, settings.epsilon, decay};
+  const AdamWOptions adam{settings.beta1, settings.beta2, settings.epsilon, decay, args.seed};
   switch (settings.kind) {
     case OptimizerKind::kAdamW:
       return std::make_unique<AdamW>(parameters, adam);

@@ -30,14 +30,15 @@ const ParameterId kEmbedding{BlockId::embedding(), Site::kEmbedTokens, Part::kWe
 const ParameterId kLmHead{BlockId::head(), Site::kLmHead, Part::kWeight};
 
 /// Loaded weights may be read-only views of a file: what trains is always a copy of our own.
-ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed) {
+ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed, MasterStorage storage) {
   ops::MasterWeight master;
   {
     const MemoryScope scope(MemoryClass::kWeights);
     master.weight = at::empty(given.sizes(), at::dtype(computed).device(given.device()));
   }
-  if (computed == at::kFloat || given.scalar_type() == computed) master.weight.copy_(given);
-  if (computed == at::kFloat) return master;
+  const bool alone = computed == at::kFloat || storage == MasterStorage::kNone;
+  if (alone || given.scalar_type() == computed) master.weight.copy_(given);
+  if (alone) return master;
   const MemoryScope scope(MemoryClass::kMaster);
   master.rest = untouched_zeros_like(given, given.is_cpu() ? at::kShort : at::kFloat);
   if (given.scalar_type() != computed || !given.is_cpu()) ops::assign_master(master, given);
@@ -54,7 +55,7 @@ at::Tensor gradient_of(const ops::MasterWeight& master, GradientStorage storage)
 }  // namespace
 
 ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
-                               at::ScalarType compute_dtype, GradientStorage gradients)
+                               at::ScalarType compute_dtype, GradientStorage gradients, MasterStorage masters)
     : weights_(std::move(weights)) {
   parameters_.reserve(trainable.size());
   for (const ParameterId& id : trainable) {
@@ -63,7 +64,8 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
     TrainableParameter parameter;
     parameter.id = id;
     // Magnitudes are fp32 to the model too: they are vectors, and a quotient with norms.
-    parameter.master = owned_master(found->second, id.part == Part::kLoraMagnitude ? at::kFloat : compute_dtype);
+    parameter.master =
+        owned_master(found->second, id.part == Part::kLoraMagnitude ? at::kFloat : compute_dtype, masters);
     parameter.gradient = gradient_of(parameter.master, gradients);
     parameter.decay = decays(id);
     found->second = parameter.master.weight;

@@ -28,15 +28,22 @@ enum class GradientStorage : uint8_t {
   kComputeType,  ///< as the product rounds them: an update has one micro-batch, so nothing is added up
 };
 
+/// Whether weights that are computed with in bf16 have an fp32 master. Adapters are fp32 themselves.
+enum class MasterStorage : uint8_t {
+  kFloat,
+  kNone,  ///< bf16 is all there is; updates are rounded by draws (kernels/stochastic_rounding.h). Not on a GPU
+};
+
 class ParameterStore final : public WeightSource, public GradientSink {
  public:
   /// @param weights base weights (and adapter weights) by id; those that train may be of any float type, and are
   /// copied.
   /// @param trainable which of them train.
-  /// @param compute_dtype what the model reads trained weights in. One that comes in fp32 gives its master unrounded.
+  /// @param compute_dtype what the model reads trained weights in. One that comes in fp32 gives its master unrounded;
+  /// without masters it is rounded to nearest once, here.
   ParameterStore(const ModelShape& shape, TensorMap weights, const std::vector<ParameterId>& trainable,
                  at::ScalarType compute_dtype = at::ScalarType::Float,
-                 GradientStorage gradients = GradientStorage::kFloat);
+                 GradientStorage gradients = GradientStorage::kFloat, MasterStorage masters = MasterStorage::kFloat);
 
   /// Frozen projections whose weights are held quantised.
   void add_quantized(QuantizedMap weights);

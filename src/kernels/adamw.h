@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/split_master.h"
+#include "kernels/stochastic_rounding.h"
 
 namespace lathe::kernels {
 
@@ -30,5 +31,11 @@ void adamw(SplitMaster parameter, const float* gradient, float* exp_avg, float* 
            const AdamWStep& step);
 void adamw(SplitMaster parameter, const Bf16* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
            const AdamWStep& step);
+/// The same on bf16 weights without a master: what fp32 weights would give, rounded by a draw.
+/// @param first where the range begins in the parameter, for its draws; a multiple of kDropoutBlock
+void adamw(Bf16* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t first, int64_t count,
+           const AdamWStep& step, const RoundingDraw& draw);
+void adamw(Bf16* parameter, const Bf16* gradient, float* exp_avg, float* exp_avg_sq, int64_t first, int64_t count,
+           const AdamWStep& step, const RoundingDraw& draw);
 
 }  // namespace lathe::kernels

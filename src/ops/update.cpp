@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/dropout.h"
 #include "kernels/split_master.h"
 #include "kernels/sum_of_squares.h"
 #include "kernels/update_rules.h"
@@ -36,6 +37,14 @@ void check_moment(const BlockwiseMoment& moment, int64_t count) {
 kernels::BlockwiseMoment from_block(const BlockwiseMoment& moment, int64_t block) {
   return {mutable_elements<uint8_t>(moment.codes) + block * kernels::kDynamicBlock,
           mutable_elements<float>(moment.absmax) + block};
+}
+
+constexpr uint32_t kNoMicroBatch = 0xFFFFFFFF;  // where dropout's counters have the micro-batch's number
+
+kernels::RoundingDraw draw_of(const RoundingKey& key) {
+  LATHE_ASSERT(key.parameter < (1U << 24));
+  return {.key = {static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32)},
+          .rest = {key.parameter << 8, static_cast<uint32_t>(key.step), kNoMicroBatch}};
 }
 
 }  // namespace
@@ -95,7 +104,7 @@ at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count)
 }
 
 void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,
-           const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step) {
+           const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step, const RoundingKey& rounding) {
   const int64_t count = master.weight.numel();
   for (const at::Tensor* tensor : {&exp_avg, &exp_avg_sq}) {
     LATHE_ASSERT(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->numel() == count);
@@ -109,14 +118,20 @@ void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Ten
     if (master.rest.defined()) at::Tensor(master.weight).copy_(master.rest);
     return;
   }
+  constexpr int64_t kBlock = kernels::kDropoutBlock;  // draws begin at its multiples
+  const int64_t blocks = (count + kBlock - 1) / kBlock;
   with_elements(gradient, [&](auto element) {
     using T = decltype(element);
-    at::parallel_for(0, count, kElementsATask, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, blocks, kElementsATask / kBlock, [&](int64_t first, int64_t last) {
+      const int64_t begin = first * kBlock, end = std::min(count, last * kBlock);
       float* m = mutable_elements<float>(exp_avg) + begin;
       float* v = mutable_elements<float>(exp_avg_sq) + begin;
       const T* g = elements<T>(gradient) + begin;
       if (master.rest.defined()) {
         kernels::adamw(halves(master, begin), g, m, v, end - begin, step);
+      } else if (master.weight.scalar_type() == at::kBFloat16) {
+        kernels::adamw(mutable_elements<kernels::Bf16>(master.weight) + begin, g, m, v, begin, end - begin, step,
+                       draw_of(rounding));
       } else if constexpr (std::is_same_v<T, float>) {
         LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
         kernels::adamw(mutable_elements<float>(master.weight) + begin, g, m, v, end - begin, step);

@@ -15,6 +15,7 @@ void check_gpu_settings(const TrainingArguments& args) {
     refuse("optim", fmt::format("the optimizer '{}'", args.optim));
   }
   if (args.adam_decays_gradient) refuse("optimizer.params.adam_w_mode", "Adam with weight decay in the gradient");
+  if (args.bf16_stochastic_rounding) refuse("bf16_stochastic_rounding", "training of bf16 weights without a master");
   if (args.use_deepspeed && args.cpu_offload) refuse("cpu_offload", "offload");
 }
 

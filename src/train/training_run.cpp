@@ -160,6 +160,10 @@ GradientStorage gradient_storage(const TrainingArguments& args) {
   return args.gradient_accumulation_steps == 1 ? GradientStorage::kComputeType : GradientStorage::kFloat;
 }
 
+MasterStorage master_storage(const TrainingArguments& args) {
+  return args.bf16_stochastic_rounding ? MasterStorage::kNone : MasterStorage::kFloat;
+}
+
 std::vector<ParameterId> names_of(const TensorMap& weights) {
   std::vector<ParameterId> ids;
   for (const auto& [id, tensor] : weights) ids.push_back(id);
@@ -335,7 +339,8 @@ void TrainingRun::Impl::load_model() {
     behind = shape_behind(*lora, shape);
   }
   move_weights(weights, device);
-  store = std::make_unique<ParameterStore>(behind, std::move(weights), trainable, dtype, gradient_storage(args));
+  store = std::make_unique<ParameterStore>(behind, std::move(weights), trainable, dtype, gradient_storage(args),
+                                           master_storage(args));
   report_quantized(base.quantized);
   store->add_quantized(std::move(base.quantized));
   if (args.decay_all_parameters) {

@@ -123,6 +123,17 @@ TEST(Checks, GroupedRowsHaveTwoSpellings) {
               ::testing::HasSubstr("'group_by_length' is true and 'train_sampling_strategy' \"random\""));
 }
 
+TEST(Checks, RoundingByDrawsIsForWholeModelsInBf16) {
+  EXPECT_TRUE(load_with("\"bf16\": true, \"bf16_stochastic_rounding\": true").args.bf16_stochastic_rounding);
+  EXPECT_TRUE(load_with("\"fp16\": true, \"bf16_stochastic_rounding\": true").args.bf16);
+  EXPECT_THAT(sentence_with("\"bf16\": true, \"use_lora\": true, \"bf16_stochastic_rounding\": true"),
+              HasSubstr("'bf16_stochastic_rounding' is true but an adapter trains"));
+  EXPECT_THAT(sentence_with("\"bf16\": true, \"use_qlora\": true, \"bf16_stochastic_rounding\": true"),
+              HasSubstr("but an adapter trains"));
+  EXPECT_THAT(sentence_with("\"bf16\": false, \"fp16\": false, \"bf16_stochastic_rounding\": true"),
+              HasSubstr("but the run computes in fp32"));
+}
+
 TEST(Checks, EarlyStoppingNeedsEvaluations) {
   EXPECT_THAT(sentence_with("\"early_stopping_patience\": 2"),
               ::testing::HasSubstr("'early_stopping_patience' is given but 'eval_strategy' is \"no\""));

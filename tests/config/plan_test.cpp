@@ -110,6 +110,18 @@ TEST(Plan, FullTrainingKeepsMasters) {
   EXPECT_EQ(checkpoint - checkpoint_bytes(qwen25(), args, 494'032'768), int64_t{8} * 494'032'768 - moments);
 }
 
+TEST(Plan, RoundingByDrawsNeedsNoMasters) {
+  TrainingArguments args = lora();
+  args.use_lora = false;
+  const MemoryPlan with = plan_of(args, {512, 256, 200});
+  const int64_t saved = checkpoint_bytes(qwen25(), args, 494'032'768);
+  args.bf16_stochastic_rounding = true;
+  const MemoryPlan without = plan_of(args, {512, 256, 200});
+  EXPECT_EQ(bytes(without, MemoryClass::kMaster), 0);
+  EXPECT_EQ(with.total() - without.total(), int64_t{2} * 494'032'768);
+  EXPECT_EQ(saved - checkpoint_bytes(qwen25(), args, 494'032'768), int64_t{4} * 494'032'768);
+}
+
 TEST(Plan, ActivationsGrowWithTokensAndShrinkWithCheckpointing) {
   TrainingArguments args = lora();
   const int64_t small = bytes(plan_of(args, {512, 256, 100}), MemoryClass::kActivations);

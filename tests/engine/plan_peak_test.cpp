@@ -24,6 +24,7 @@ struct Case {
   bool ensure_weight_tying = false;
   bool dora = false;
   const char* optim = "adamw_torch";
+  bool masters = true;
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -49,6 +50,7 @@ TrainingArguments arguments_of(const Case& c) {
   args.modules_to_save = c.saved, args.ensure_weight_tying = c.ensure_weight_tying;
   args.use_dora = c.dora;
   args.gradient_accumulation_steps = c.accumulation;
+  args.bf16_stochastic_rounding = !c.masters;
   return args;
 }
 
@@ -98,7 +100,8 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
     for (const auto& [id, tensor] : weights) trainable.push_back(id);
   }
   ParameterStore store(behind, std::move(weights), trainable, dtype,
-                       c.accumulation > 1 ? GradientStorage::kFloat : GradientStorage::kComputeType);
+                       c.accumulation > 1 ? GradientStorage::kFloat : GradientStorage::kComputeType,
+                       c.masters ? MasterStorage::kFloat : MasterStorage::kNone);
   const auto optimizer = make_optimizer(args, store.parameters());
   const std::string recomputed = c.recomputed;
   ModelOptions options{.compute_dtype = dtype,
@@ -161,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"lora_fp32_sgd", true, false, "", 0, 1500, 2, 160, 1, {}, false, false, "sgd"},
         Case{"lora_bf16_adafactor", true, true, "", 0, 1500, 2, 160, 1, {}, false, false, "adafactor"},
         Case{"full_bf16_adafactor", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adafactor"},
-        Case{"full_fp32_lion", false, false, "", 0, 1500, 2, 100, 1, {}, false, false, "lion_32bit"}),
+        Case{"full_fp32_lion", false, false, "", 0, 1500, 2, 100, 1, {}, false, false, "lion_32bit"},
+        Case{"full_bf16_drawn", false, true, "", 0, 1500, 2, 100, 1, {}, false, false, "adamw_torch", false}),
     [](const auto& one) { return one.param.name; });
 
 }  // namespace

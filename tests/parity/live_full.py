@@ -16,7 +16,7 @@ from transformers import Trainer
 import rival
 from cases import tokenizer_folder
 from checks import CONTROLS, check_controls, relative
-from compare import FP32, compare_logs
+from compare import FP32, Difference, compare_logs
 from lathe import Run
 from live_case import LiveCase, bf16_bounds, last_eval, live_case
 
@@ -69,12 +69,19 @@ def apart_by_tensor(ours: dict, theirs: dict, start: dict) -> dict[str, float]:
     return {name: ((ours[name] - weight).norm() / (weight - start[name]).norm()).item() for name, weight in theirs.items()}
 
 
-def check_weights(ours: Run, live: LiveCase, noise: dict[str, float]) -> None:
+def noise_of(live: LiveCase, theirs: list[dict]) -> tuple[Difference, dict[str, float]]:
+    """What their log and each of their weights differ by when their attention is eager."""
+    eager = train_rival(live, "eager", attention="eager")
+    weights = apart_by_tensor(*(their_weights(live.work / name) for name in ("eager", "theirs", "base")))
+    return compare_logs(eager, theirs), weights
+
+
+def check_weights(ours: Run, live: LiveCase, noise: dict[str, float] | None) -> None:
     """fp32: one bound for all. bf16: each tensor within three times the rival's own difference; the biases of keys, whose
     gradients all but cancel, are half noise there."""
     theirs, start = their_weights(live.work / "theirs"), their_weights(live.base)
     apart = apart_by_tensor(our_masters(ours), theirs, start)
-    bounds = {name: 3 * noise[name] if live.config["bf16"] else FP32_WEIGHTS for name in noise}
+    bounds = {name: 3 * noise[name] if noise else FP32_WEIGHTS for name in apart}
     worst = max(apart, key=lambda name: apart[name] / bounds[name])
     detail = f"{len(apart)} tensors, nearest to its bound {worst}: {apart[worst]:.1e} of {bounds[worst]:.1e}"
     live.report.check("weights at the end", all(apart[name] <= bounds[name] for name in apart), detail)
@@ -101,14 +108,16 @@ def main() -> int:
     binary, name = sys.argv[1:]
     with live_case(binary, name) as live:
         config, report = live.config, live.report
-        theirs, eager = train_rival(live, "theirs"), train_rival(live, "eager", attention="eager")
-        noise = compare_logs(eager, theirs)
-        bounds = bf16_bounds(noise) if config["bf16"] else FP32
+        theirs = train_rival(live, "theirs")
+        bounds, noise = FP32, None
+        if config["bf16"]:
+            difference, noise = noise_of(live, theirs)
+            bounds = bf16_bounds(difference)
         ours = Run(binary, config, live.work, "ours", save_strategy="steps", save_steps=config["max_steps"])
         difference = compare_logs(ours.require_success().log_history, theirs)
         wrong = difference.beyond(bounds)
         report.check("same config, same curve", not wrong, "; ".join(wrong) or str(difference))
-        check_weights(ours, live, apart_by_tensor(*(their_weights(live.work / name) for name in ("eager", "theirs", "base"))))
+        check_weights(ours, live, noise)
         check_controls(binary, config, live.work, theirs, bounds, report, CONTROLS_OF_FULL)
         check_exchange(live, ours, theirs, bounds.loss)
     return 1 if report.failures else 0

@@ -146,6 +146,31 @@ TEST_F(CheckpointTest, AnotherOptimizersStateIsRefused) {
   }
 }
 
+/// Nothing of the draws is stored: a step's number says them.
+TEST_F(CheckpointTest, Bf16WithoutMastersGoesOnToTheBit) {
+  const std::vector<std::string> words = {"use_lora=false", "bf16=true", "bf16_stochastic_rounding=true",
+                                          "learning_rate=0.001"};
+  run(words);
+  std::filesystem::rename(out(), root_ + "/undisturbed");
+  run(words);
+  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+  std::filesystem::remove(out("train_results.json"));
+  std::vector<std::string> again = words;
+  again.push_back("resume_from_checkpoint=true");
+  run(again);
+  for (const char* name : {"model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/model.safetensors",
+                           "checkpoint-10/optimizer.safetensors"}) {
+    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+  }
+  const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
+  for (const auto& [name, entry] : state.tensors()) EXPECT_FALSE(name.ends_with(".master")) << name;
+  again = words;
+  again.push_back("seed=43");
+  again.push_back("data_seed=42");  // the same rows, other draws
+  run(again);
+  EXPECT_FALSE(bytes("model.safetensors") == read_text_file(root_ + "/undisturbed/model.safetensors"));
+}
+
 TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {
   run();
   const std::string wanted = bytes("adapter_model.safetensors");

@@ -40,6 +40,10 @@ TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
   EXPECT_EQ(refusal(args),
             std::string("'optimizer.params.adam_w_mode': Adam with weight decay in the gradient ") + kHint);
   args.adam_decays_gradient = false;
+  args.bf16_stochastic_rounding = true;
+  EXPECT_EQ(refusal(args),
+            std::string("'bf16_stochastic_rounding': training of bf16 weights without a master ") + kHint);
+  args.bf16_stochastic_rounding = false;
   args.use_deepspeed = args.cpu_offload = true;
   EXPECT_EQ(refusal(args), std::string("'cpu_offload': offload ") + kHint);
 }
