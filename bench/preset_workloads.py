@@ -37,7 +37,7 @@ FACTORS = (
     changed("stage_2_offload", "ZeRO stage 2 with cpu_offload", {"use_deepspeed": True, "deepspeed_stage": 2, "cpu_offload": True}, ()),
     changed("stage_3", "ZeRO stage 3 on one rank", {"use_deepspeed": True, "deepspeed_stage": 3}, ()),
     changed("full", "every weight trains, fp32 masters", {}, (MASTERS,), FULL),
-    changed("full_8bit", "every weight trains, 8-bit AdamW", {"optim": "adamw_bnb_8bit"}, (), FULL),
+    changed("full_8bit", "every weight trains, 8-bit AdamW", {"optim": "adamw_bnb_8bit"}, (MASTERS,), FULL),
 )
 
 # What the toolkit's pages say (for GPUs, without workload, card or log), and which measurement answers it: (claim, table, row, kind).

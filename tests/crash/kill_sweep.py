@@ -40,6 +40,11 @@ VARIANTS = {
     "evaluation, the best kept": {"eval_strategy": "steps", "eval_steps": 2, "save_steps": 2, "save_total_limit": 1,
                                   "load_best_model_at_end": True, "gradient_accumulation_steps": 2, "lora_dropout": 0.0},
     "whole model, bf16 with masters": {"use_lora": False, "bf16": True, "save_steps": 3, "gradient_accumulation_steps": 1},
+    "4-bit base, fp16's scaling, 8-bit moments": {"use_qlora": True, "quantization_bit": 4, "lora_r": 64, "fp16": True,
+                                                  "optim": "adamw_bnb_8bit", "gradient_accumulation_steps": 2},
+    "whole model, drawn rounding, plateau": {"use_lora": False, "bf16": True, "bf16_stochastic_rounding": True, "eval_strategy": "steps",
+                                             "eval_steps": 2, "save_steps": 2, "lr_scheduler_type": "reduce_lr_on_plateau",
+                                             "gradient_accumulation_steps": 1},
 }
 POINTS = ["save.begin", "save.written", "save.synced", "save.manifest_synced", "save.renamed", "save.durable", "save.pruned"]
 CALLS = ["open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir"]
@@ -192,7 +197,7 @@ def main() -> int:
                 points = sweep.draw.sample(POINTS, len(POINTS)) + points
             (work / "train.json").write_text(json.dumps({**SETTINGS, **settings}))
             undisturbed, whole_s, training_s = expected[variant]
-            num_kills = min(8, words.kills - sweep.total())
+            num_kills = min(8, -(-words.kills // len(VARIANTS)), words.kills - sweep.total())
             if num_kills > 0:
                 faults += compare(variant, undisturbed, sweep.disturbed(num_kills, whole_s, training_s, points))
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sweep.kills.items())
