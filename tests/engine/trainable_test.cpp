@@ -101,15 +101,14 @@ TEST(ParameterStore, GradientsOfOneMicroBatchStayAsTheProductLeavesThem) {
 TEST(ParameterStore, WithoutMastersBf16IsAllThereIs) {
   TensorMap map = weights(at::kFloat);
   const at::Tensor given = map[kQuery].clone();
-  ParameterStore store(tiny(true), std::move(map), {kQuery, kNorm, kQueryA}, at::kBFloat16, GradientStorage::kFloat,
+  ParameterStore store(tiny(true), std::move(map), {kQuery, kNorm}, at::kBFloat16, GradientStorage::kFloat,
                        MasterStorage::kNone);
   EXPECT_TRUE(at::equal(store.parameters()[0].master.weight, given.to(at::kBFloat16)));
-  for (size_t i = 0; i < 3; ++i) {
+  for (size_t i = 0; i < 2; ++i) {
     EXPECT_FALSE(store.parameters()[i].master.rest.defined());
     EXPECT_TRUE(store.state(i).empty());
   }
-  EXPECT_EQ(store.parameters()[2].master.weight.scalar_type(), at::kFloat);  // an adapter
-  store.load_trained({{kQuery, given + 1.0}, {kNorm, at::ones({4})}, {kQueryA, at::ones({2, 4})}});
+  store.load_trained({{kQuery, given + 1.0}, {kNorm, at::ones({4})}});
   EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kBFloat16)));
 }
 
