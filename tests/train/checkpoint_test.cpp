@@ -12,7 +12,32 @@
 namespace lathe {
 namespace {
 
-using CheckpointTest = TrainingTest;
+class CheckpointTest : public TrainingTest {
+ protected:
+  /// Runs to the end, and again from checkpoint-4 on: both leave the same weights and the same state.
+  void expect_the_same_bits(const std::vector<std::string>& words, const std::string& weights) {
+    for (const std::string& folder : {out(), root_ + "/undisturbed"}) std::filesystem::remove_all(folder);
+    run(words);
+    std::filesystem::rename(out(), root_ + "/undisturbed");
+    run(words);
+    for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
+    std::filesystem::remove(out("train_results.json"));
+    std::vector<std::string> again = words;
+    again.emplace_back("resume_from_checkpoint=true");
+    run(again);
+    for (const std::string& name :
+         {weights, "checkpoint-8/" + weights, "checkpoint-10/" + weights,
+          std::string("checkpoint-8/optimizer.safetensors"), std::string("checkpoint-10/optimizer.safetensors")}) {
+      EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
+    }
+  }
+  void expect_the_same_bits_of_the_model(const std::vector<std::string>& words) {
+    expect_the_same_bits(words, "model.safetensors");
+  }
+  void expect_the_same_bits_of_the_adapter(const std::vector<std::string>& words) {
+    expect_the_same_bits(words, "adapter_model.safetensors");
+  }
+};
 
 TEST_F(CheckpointTest, GoesOnFromACheckpointAsIfNeverKilled) {
   run();
@@ -43,18 +68,7 @@ TEST_F(CheckpointTest, GoesOnFromACheckpointAsIfNeverKilled) {
 TEST_F(CheckpointTest, FullTrainingInBf16GoesOnToTheBit) {
   const std::vector<std::string> words = {"use_lora=false", "bf16=true", "gradient_accumulation_steps=1",
                                           "learning_rate=0.001"};
-  run(words);
-  std::filesystem::rename(out(), root_ + "/undisturbed");
-  run(words);
-  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
-  std::filesystem::remove(out("train_results.json"));
-  std::vector<std::string> again = words;
-  again.push_back("resume_from_checkpoint=true");
-  run(again);
-  for (const char* name : {"model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/model.safetensors",
-                           "checkpoint-10/optimizer.safetensors"}) {
-    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
-  }
+  expect_the_same_bits_of_the_model(words);
   // Masters are saved in fp32 under the parameter's name, and they are more than the model's own file has.
   const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
   const TensorEntry& master = state.tensors().at("model.layers.0.mlp.up_proj.weight.master");
@@ -88,48 +102,61 @@ TEST_F(CheckpointTest, WhatASaveKilledBeforeItsEndLeftIsDropped) {
 // Rank 128: matrices of the tiny model's adapter are large enough for moments in 8 bits.
 TEST_F(CheckpointTest, MomentsIn8BitsGoOnToTheBit) {
   const std::vector<std::string> words = {"optim=adamw_bnb_8bit", "lora_r=128", "learning_rate=0.001"};
-  run(words);
-  std::filesystem::rename(out(), root_ + "/undisturbed");
-  run(words);
-  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
-  std::filesystem::remove(out("train_results.json"));
-  std::vector<std::string> again = words;
-  again.push_back("resume_from_checkpoint=true");
-  run(again);
-  for (const char* name :
-       {"adapter_model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/optimizer.safetensors"}) {
-    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
-  }
+  expect_the_same_bits_of_the_adapter(words);
   const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
   const std::string name = "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight";
   EXPECT_EQ(state.tensors().at(name + ".exp_avg").dtype, DType::kU8);
   EXPECT_EQ(state.tensors().at(name + ".exp_avg_absmax").shape, std::vector<int64_t>{64 * 128 / 256});
-  again.front() = "optim=adamw_torch";
   std::filesystem::remove_all(out("checkpoint-10"));
-  EXPECT_THROW(run(again), Error);
+  EXPECT_THROW(run({"optim=adamw_torch", "lora_r=128", "resume_from_checkpoint=true"}), Error);
 }
 
-TEST_F(CheckpointTest, EveryOptimizersStateGoesOnToTheBit) {
-  const std::vector<std::vector<std::string>> optimizers = {
+TEST_F(CheckpointTest, EveryKindOfAdapterAndOptimizerGoesOnToTheBit) {
+  const std::vector<std::vector<std::string>> kinds = {
+      {"bf16=true", "gradient_accumulation_steps=1", "learning_rate=0.001"},
+      {"bf16=true", "use_dora=true", "learning_rate=0.001"},
+      {"bf16=true", "modules_to_save=embed_tokens,norm", "learning_rate=0.001"},
       {"optim=adafactor", "learning_rate=0.01"},
       {"optim=rmsprop", "optim_args=centered=true, momentum=0.9", "learning_rate=0.001", "loraplus_lr_ratio=4"},
       {"optim=sgd", "learning_rate=0.1"}};
-  for (std::vector<std::string> words : optimizers) {
-    SCOPED_TRACE(words.front());
-    std::filesystem::remove_all(out());
-    std::filesystem::remove_all(root_ + "/undisturbed");
-    run(words);
-    std::filesystem::rename(out(), root_ + "/undisturbed");
-    run(words);
-    for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
-    std::filesystem::remove(out("train_results.json"));
-    words.emplace_back("resume_from_checkpoint=true");
-    run(words);
-    for (const char* name : {"checkpoint-8/optimizer.safetensors", "checkpoint-10/adapter_model.safetensors",
-                             "checkpoint-10/optimizer.safetensors"}) {
-      EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
-    }
+  for (const std::vector<std::string>& words : kinds) {
+    SCOPED_TRACE(words[0] + " " + words[1]);
+    expect_the_same_bits_of_the_adapter(words);
   }
+}
+
+TEST_F(CheckpointTest, AnOlderOneThatIsNamedIsGoneOnFrom) {
+  run();
+  const std::string wanted = bytes("adapter_model.safetensors");
+  run({"resume_from_checkpoint=" + out("checkpoint-4")});
+  EXPECT_TRUE(bytes("adapter_model.safetensors") == wanted);
+  EXPECT_EQ(find_damage(out("checkpoint-10")), std::nullopt);
+}
+
+TEST_F(CheckpointTest, ADamagedBestModelIsNotLoaded) {
+  // The first evaluation is the worst: with greater_is_better its checkpoint is the best.
+  const std::vector<std::string> words = {"eval_strategy=steps", "eval_steps=4", "load_best_model_at_end=true",
+                                          "greater_is_better=true"};
+  run(words);
+  const auto best = json("trainer_state.json")["best_model_checkpoint"].get<std::string>();
+  EXPECT_TRUE(bytes("adapter_model.safetensors") == read_text_file(best + "/adapter_model.safetensors"));
+  const std::string last = out("checkpoint-10");
+  ASSERT_EQ(std::filesystem::path(best).filename(), "checkpoint-4");
+  std::string broken = read_text_file(best + "/adapter_model.safetensors");
+  broken.back() = static_cast<char>(broken.back() ^ 1);
+  atomic_write(best + "/adapter_model.safetensors", broken);
+  std::filesystem::remove(out("train_results.json"));
+  std::vector<std::string> again = words;
+  again.emplace_back("resume_from_checkpoint=true");
+  run(again);
+  EXPECT_TRUE(bytes("adapter_model.safetensors") == read_text_file(last + "/adapter_model.safetensors"));
+}
+
+TEST_F(CheckpointTest, OneOfTheModelAloneIsNotGoneOnFrom) {
+  run({"save_only_model=true"});
+  EXPECT_FALSE(std::filesystem::exists(out("checkpoint-10/optimizer.safetensors")));
+  EXPECT_TRUE(std::filesystem::exists(out("checkpoint-10/adapter_model.safetensors")));
+  EXPECT_THROW(run({"resume_from_checkpoint=" + out("checkpoint-10")}), Error);
 }
 
 TEST_F(CheckpointTest, AnotherOptimizersStateIsRefused) {
@@ -150,24 +177,13 @@ TEST_F(CheckpointTest, AnotherOptimizersStateIsRefused) {
 TEST_F(CheckpointTest, Bf16WithoutMastersGoesOnToTheBit) {
   const std::vector<std::string> words = {"use_lora=false", "bf16=true", "bf16_stochastic_rounding=true",
                                           "learning_rate=0.001"};
-  run(words);
-  std::filesystem::rename(out(), root_ + "/undisturbed");
-  run(words);
-  for (const char* name : {"checkpoint-8", "checkpoint-10"}) std::filesystem::remove_all(out(name));
-  std::filesystem::remove(out("train_results.json"));
-  std::vector<std::string> again = words;
-  again.push_back("resume_from_checkpoint=true");
-  run(again);
-  for (const char* name : {"model.safetensors", "checkpoint-8/optimizer.safetensors", "checkpoint-10/model.safetensors",
-                           "checkpoint-10/optimizer.safetensors"}) {
-    EXPECT_TRUE(bytes(name) == read_text_file(root_ + "/undisturbed/" + name)) << name;
-  }
+  expect_the_same_bits_of_the_model(words);
   const SafetensorsFile state = SafetensorsFile::open(out("checkpoint-10/optimizer.safetensors"));
   for (const auto& [name, entry] : state.tensors()) EXPECT_FALSE(name.ends_with(".master")) << name;
-  again = words;
-  again.push_back("seed=43");
-  again.push_back("data_seed=42");  // the same rows, other draws
-  run(again);
+  std::vector<std::string> other = words;
+  other.emplace_back("seed=43");
+  other.emplace_back("data_seed=42");  // the same rows, other draws
+  run(other);
   EXPECT_FALSE(bytes("model.safetensors") == read_text_file(root_ + "/undisturbed/model.safetensors"));
 }
 
