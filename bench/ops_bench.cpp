@@ -144,7 +144,7 @@ void add_head(const ModelShape& shape) {
 
 /// Gives every adapter gradient the same place.
 struct AdapterTrains : NothingTrains {
-  bool wants(const ParameterId& id) const override { return id.part != Part::kWeight && id.part != Part::kBias; }
+  bool wants(const ParameterId& id) const override { return id.part == Part::kLoraA || id.part == Part::kLoraB; }
   GradientPlace borrow(const ParameterId& id) override { return {id.part == Part::kLoraA ? a : b, true}; }
   at::Tensor a, b;
 };

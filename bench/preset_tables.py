@@ -99,7 +99,10 @@ def text(document: dict) -> str:
 
 
 def put_into(page: str, measured: str) -> str:
-    before, found, rest = page.partition(BEGIN)
-    if not found:
-        raise SystemExit(f"docs/presets.md has no line {BEGIN}")
-    return before + BEGIN + "\n" + measured + "\n" + END + rest.partition(END)[2]
+    before, rest = page.split(BEGIN)
+    return before + BEGIN + "\n" + measured + "\n" + END + rest.split(END)[1]
+
+
+def has_place(page: str) -> bool:
+    """Whether put_into finds its two marks, in order."""
+    return page.count(BEGIN) == page.count(END) == 1 and page.index(BEGIN) < page.index(END)

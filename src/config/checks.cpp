@@ -115,7 +115,7 @@ void settle_loraplus(Settings& settings) {
   const bool of_groups = schedule != "reduce_lr_on_plateau" && std::islower(static_cast<unsigned char>(schedule[0]));
   if (!of_groups) {
     settings.refuse("loraplus_lr_ratio",
-                    fmt::format("LoRA+ with the schedule {}, which sets every group to one rate", schedule),
+                    fmt::format("LoRA+ with the schedule {} is not part of this version", schedule),
                     "take another schedule, or leave loraplus_lr_ratio out");
   }
   if (args.decay_all_parameters) {
@@ -246,9 +246,14 @@ void check_rounding(Settings& settings) {
   const auto refuse = [&](const std::string& what, const char* hint) {
     settings.refuse("bf16_stochastic_rounding", "'bf16_stochastic_rounding' is true but " + what, hint);
   };
-  if (args.use_lora) return refuse("an adapter trains, whose weights are fp32", "leave it out, or train all weights");
+  if (args.use_lora) return refuse("an adapter trains, whose file holds fp32", "leave it out, or train all weights");
   if (!args.bf16) return refuse("the run computes in fp32", "set bf16 to true, or leave it out");
-  if (args.optim == "adamw_torch" || args.optim == "adamw_torch_fused") return;
+  if (args.adam_decays_gradient) {
+    return refuse(
+        "the DeepSpeed configuration asks for Adam with 'adam_w_mode' false, whose updates are not rounded that way",
+        "take AdamW there, or leave it out");
+  }
+  if (is_adamw(args)) return;
   refuse(fmt::format("'optim' is \"{}\", whose updates are not rounded that way", args.optim),
          "take \"adamw_torch\", or leave it out");
 }

@@ -10,9 +10,15 @@
 #include "base/file.h"
 #include "config/deepspeed_keys.h"
 #include "config/deepspeed_optimizers.h"
+#include "config/optimizers.h"
 
 namespace lathe {
 namespace {
+
+std::string without_spaces(std::string text) {
+  std::erase(text, ' ');
+  return text;
+}
 
 /// The node at a path with dots; null: there is none.
 Json* find_node(Json& json, std::string_view path) {
@@ -193,11 +199,12 @@ class DeepSpeedReader {
 
   void match_optim(const DeepSpeedOptimizer& optimizer) {
     TrainingArguments& args = settings_.args;
-    const bool is_adamw = args.optim.find("adamw") != std::string::npos && !args.optim.ends_with("8bit");
-    const bool same = optimizer.is_adam() ? is_adamw : args.optim == optimizer.optim;
+    const bool same = optimizer.is_adam() ? is_adamw(args) : args.optim == optimizer.optim;
     if (!same && settings_.has("optim")) {
-      return contradict("optimizer.type", fmt::format("\"{}\"", optimizer.name), "optim",
-                        fmt::format("\"{}\"", args.optim));
+      return refuse("optimizer.type",
+                    fmt::format("'optimizer.type' (\"{}\") of the DeepSpeed configuration contradicts 'optim' (\"{}\")",
+                                optimizer.name, args.optim),
+                    "remove optim, or that block");
     }
     if (!same) args.optim = optimizer.optim;
   }
@@ -235,12 +242,16 @@ class DeepSpeedReader {
       }
       pairs.push_back(fmt::format("{}={}", key, dump_json(*node)));
     }
-    if (pairs.empty()) return;
     const std::string theirs = fmt::format("{}", fmt::join(pairs, ", "));
     if (settings_.has("optim_args")) {
-      return contradict("optimizer.params", theirs, "optim_args", settings_.args.optim_args.value_or("null"));
+      const std::string ours = settings_.args.optim_args.value_or("");
+      if (without_spaces(ours) == without_spaces(theirs)) return;
+      return refuse("optimizer.params",
+                    fmt::format("'optimizer.params' ({}) of the DeepSpeed configuration contradicts 'optim_args' ({})",
+                                theirs, ours),
+                    "remove optim_args, or that block");
     }
-    settings_.args.optim_args = theirs;
+    if (!pairs.empty()) settings_.args.optim_args = theirs;
   }
 
   void match_betas() {

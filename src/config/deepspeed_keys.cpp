@@ -10,7 +10,8 @@ namespace {
 constexpr const char* kOneRank = "one rank has nobody to talk to";
 constexpr const char* kWhole = "on one rank every tensor is whole, nothing is gathered or scattered";
 constexpr const char* kPrints = "Lathe reports in its own way";
-constexpr const char* kMasters = "adapters and optimizer state are fp32 here: remove the key";
+constexpr const char* kMasters =
+    "what trains has fp32 masters here, and gradients and optimizer state of its own: remove the key";
 constexpr const char* kOtherMathematics = "it changes the mathematics and is not part of this version: remove the key";
 constexpr const char* kOwnWork = "memory is handled by Lathe itself";
 

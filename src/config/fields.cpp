@@ -22,6 +22,16 @@ bool no_four_bits(const T& args) {
 bool no_deepspeed(const T& args) {
   return !args.use_deepspeed;
 }
+constexpr const char* kNotRead = "the optimizer has none";
+bool no_betas(const T& args) {
+  return !reads_adam_betas(args);
+}
+bool no_epsilon(const T& args) {
+  return !reads_adam_epsilon(args);
+}
+bool has_loraplus_decay(const T& args) {
+  return args.use_lora && args.loraplus_lr_ratio > 0 && args.loraplus_weight_decay != args.weight_decay;
+}
 bool packs(const T& args) {
   return args.packing;
 }
@@ -172,59 +182,67 @@ FieldGroup step_fields() {
 }
 
 FieldGroup optimizer_fields() {
-  return {"Optimizer and schedule",
-          {
-              Field("optim", &T::optim, "the optimizer (docs/presets.md)")
-                  .one_of(optimizer_names())
-                  .elsewhere(foreign_optimizer_advice),
-              Field("optim_args", &T::optim_args,
-                    "more arguments of the optimizer, \"key=value, key=value\": sgd takes momentum, dampening, "
-                    "nesterov; adagrad lr_decay, eps; rmsprop momentum, alpha, eps, centered; ademamix beta1, beta2, "
-                    "beta3, alpha, eps, t_alpha, t_beta3"),
-              Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
-              Field("weight_decay", &T::weight_decay,
-                    "share of the weights that is taken from them (AdamW, AdEMAMix, Lion, Adafactor) or added to the "
-                    "gradient "
-                    "(the others), not on biases and norms")
-                  .at_least(0),
-              Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean").at_least(0).below(1),
-              Field("adam_beta2", &T::adam_beta2, "decay of the gradient's square").at_least(0).below(1),
-              Field("adam_epsilon", &T::adam_epsilon, "added to the denominator").at_least(0),
-              Field("loraplus_lr_ratio", &T::loraplus_lr_ratio,
-                    "LoRA+: the adapters' B learn at so many times the learning rate; 0: at the same")
-                  .at_least(0)
-                  .null_is(0)
-                  .idle("use_lora is false", no_adapter),
-              Field("loraplus_weight_decay", &T::loraplus_weight_decay,
-                    "weight decay with LoRA+; where it is not given, weight_decay")
-                  .at_least(0)
-                  .idle("loraplus_lr_ratio is 0", no_loraplus),
-              Field("max_grad_norm", &T::max_grad_norm, "longest gradient, over all parameters; 0: no clipping")
-                  .at_least(0)
-                  .null_is(0),
-              Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
-                  .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
-                           "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
-                           "reduce_lr_on_plateau", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle",
-                           "LRRangeTest"}),
-              Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
-                    "more arguments of the schedule, as transformers takes them")
-                  .written_as(FieldForm::kObject),
-              Field("warmup_steps", &T::warmup_steps,
-                    "updates until the highest learning rate; below 1: a share of all updates")
-                  .steps_or_share(),
-              Field("warmup_ratio", &T::warmup_ratio, "warm-up as a share of all updates, in place of warmup_steps")
-                  .at_least(0)
-                  .at_most(1),
-              Field("neftune_noise_alpha", &T::neftune_noise_alpha,
-                    "noise on the embeddings in training (NEFTune): at most alpha / sqrt(longest row · hidden size)")
-                  .at_least(0)
-                  .null_is(0),
-              Field("label_smoothing_factor", &T::label_smoothing_factor,
-                    "share of the target that is spread over the vocabulary")
-                  .at_least(0)
-                  .below(1),
-          }};
+  return {
+      "Optimizer and schedule",
+      {
+          Field("optim", &T::optim, "the optimizer (docs/presets.md)")
+              .one_of(optimizer_names())
+              .elsewhere(foreign_optimizer_advice),
+          Field("optim_args", &T::optim_args,
+                "more arguments of the optimizer, \"key=value, key=value\": sgd takes momentum, dampening, "
+                "nesterov; adagrad lr_decay, eps; rmsprop momentum, alpha, eps, centered; ademamix beta1, beta2, "
+                "beta3, alpha, eps, t_alpha, t_beta3"),
+          Field("learning_rate", &T::learning_rate, "highest learning rate").at_least(0),
+          Field("weight_decay", &T::weight_decay,
+                "share of the weights that is taken from them (AdamW, AdEMAMix, Lion, Adafactor) or added to the "
+                "gradient "
+                "(the others), not on biases and norms")
+              .at_least(0)
+              .idle("loraplus_weight_decay takes its place", has_loraplus_decay),
+          Field("adam_beta1", &T::adam_beta1, "decay of the gradient's mean")
+              .at_least(0)
+              .below(1)
+              .idle(kNotRead, no_betas),
+          Field("adam_beta2", &T::adam_beta2, "decay of the gradient's square")
+              .at_least(0)
+              .below(1)
+              .idle(kNotRead, no_betas),
+          Field("adam_epsilon", &T::adam_epsilon, "added to the denominator").at_least(0).idle(kNotRead, no_epsilon),
+          Field("loraplus_lr_ratio", &T::loraplus_lr_ratio,
+                "LoRA+: the adapters' B learn at so many times the learning rate; 0: at the same")
+              .at_least(0)
+              .null_is(0)
+              .idle("use_lora is false", no_adapter),
+          Field("loraplus_weight_decay", &T::loraplus_weight_decay,
+                "weight decay with LoRA+; where it is not given, weight_decay")
+              .at_least(0)
+              .idle("loraplus_lr_ratio is 0", no_loraplus),
+          Field("max_grad_norm", &T::max_grad_norm, "longest gradient, over all parameters; 0: no clipping")
+              .at_least(0)
+              .null_is(0),
+          Field("lr_scheduler_type", &T::lr_scheduler_type, "course of the learning rate after warm-up")
+              .one_of({"linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+                       "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "warmup_stable_decay",
+                       "reduce_lr_on_plateau", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle",
+                       "LRRangeTest"}),
+          Field("lr_scheduler_kwargs", &T::lr_scheduler_kwargs,
+                "more arguments of the schedule, as transformers takes them")
+              .written_as(FieldForm::kObject),
+          Field("warmup_steps", &T::warmup_steps,
+                "updates until the highest learning rate; below 1: a share of all updates")
+              .steps_or_share(),
+          Field("warmup_ratio", &T::warmup_ratio, "warm-up as a share of all updates, in place of warmup_steps")
+              .at_least(0)
+              .at_most(1),
+          Field("neftune_noise_alpha", &T::neftune_noise_alpha,
+                "noise on the embeddings in training (NEFTune): at most alpha / sqrt(longest row · hidden size)")
+              .at_least(0)
+              .null_is(0),
+          Field("label_smoothing_factor", &T::label_smoothing_factor,
+                "share of the target that is spread over the vocabulary")
+              .at_least(0)
+              .below(1),
+      }};
 }
 
 FieldGroup precision_fields() {

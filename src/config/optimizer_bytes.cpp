@@ -8,8 +8,6 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kBlock = 256;  // kernels/dynamic_map.h
-
 /// Adafactor: of a matrix a number for each row and each column, of a vector one for each element.
 int64_t factored_bytes(const TrainedTensor& tensor) {
   return 4 * (tensor.rows == 0 ? tensor.elements : tensor.rows + tensor.elements / tensor.rows);
@@ -18,7 +16,7 @@ int64_t factored_bytes(const TrainedTensor& tensor) {
 /// One moment of a byte each and a scale for each block of them, by bitsandbytes' and transformers' rules.
 int64_t moment_in_8bit(const TrainedTensor& tensor) {
   if (tensor.elements < kMin8bitElements || tensor.kind == TrainedKind::kEmbedding) return 4 * tensor.elements;
-  return tensor.elements + 4 * ((tensor.elements + kBlock - 1) / kBlock);
+  return tensor.elements + 4 * ((tensor.elements + k8bitBlock - 1) / k8bitBlock);
 }
 
 int64_t bytes_of(const TrainedTensor& tensor, const OptimizerSettings& settings) {

@@ -166,6 +166,11 @@ void read_arguments(const std::string& optim, std::string text, OptimizerSetting
   }
 }
 
+bool is_one_of(const std::string& optim, std::initializer_list<OptimizerKind> kinds) {
+  const auto known = std::ranges::find_if(kKnown, [&](const Known& one) { return optim == one.name; });
+  return known != kKnown.end() && std::ranges::find(kinds, known->kind) != kinds.end();
+}
+
 }  // namespace
 
 OptimizerSettings optimizer_settings(const TrainingArguments& args) {
@@ -195,6 +200,20 @@ const std::vector<const char*>& optimizer_names() {
 const char* foreign_optimizer_advice(std::string_view name) {
   const auto found = std::ranges::find_if(kForeign, [&](const Foreign& one) { return name == one.name; });
   return found == kForeign.end() ? nullptr : found->advice;
+}
+
+bool is_adamw(const TrainingArguments& args) {
+  return is_one_of(args.optim, {OptimizerKind::kAdamW});
+}
+
+bool reads_adam_betas(const TrainingArguments& args) {
+  using enum OptimizerKind;
+  return is_one_of(args.optim, {kAdamW, kAdamW8bit, kLion, kLion8bit, kAdEMAMix});
+}
+
+bool reads_adam_epsilon(const TrainingArguments& args) {
+  using enum OptimizerKind;
+  return is_one_of(args.optim, {kAdamW, kAdamW8bit, kAdEMAMix});
 }
 
 bool is_paged(const TrainingArguments& args) {

@@ -45,6 +45,13 @@ struct OptimizerSettings {
 /// What stands nearest to a name that transformers has and `optim` does not take; nullptr: not transformers' either.
 [[nodiscard]] const char* foreign_optimizer_advice(std::string_view name);
 
+/// Whether the update is AdamW's with fp32 moments, or Adam's where a DeepSpeed block asks for that. False for names
+/// that `optim` does not take, as below.
+[[nodiscard]] bool is_adamw(const TrainingArguments& args);
+/// Whether the optimizer reads adam_beta1 and adam_beta2; whether it reads adam_epsilon.
+[[nodiscard]] bool reads_adam_betas(const TrainingArguments& args);
+[[nodiscard]] bool reads_adam_epsilon(const TrainingArguments& args);
+
 /// Paged optimizers move their state between a GPU's memory and the CPU's.
 [[nodiscard]] bool is_paged(const TrainingArguments& args);
 

@@ -337,7 +337,10 @@ std::string describe(const MemoryPlan& plan, int64_t available_bytes) {
 
 int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args, int64_t trainable) {
   const int64_t copied = args.use_lora ? copies_of(shape, args).all : trainable, e = size_bytes(compute_dtype(args));
-  const int64_t weights = args.use_lora ? 4 * (trainable - copied) + e * copied : e * shape.num_parameters();
+  // A tied table that an adapter copies as one stands in its file under both names.
+  const int64_t twice =
+      args.use_lora && modules_to_save(args).copies_tied(shape) ? shape.vocab_size * shape.hidden_size : 0;
+  const int64_t weights = args.use_lora ? 4 * (trainable - copied) + e * (copied + twice) : e * shape.num_parameters();
   const bool masters = e != 4 && !args.bf16_stochastic_rounding;
   // Beside the state of the optimizer, weights of the model itself that train in bf16 have their masters there.
   const int64_t state = args.save_only_model ? 0 : optimizer_bytes(shape, args) + (masters ? 4 * copied : 0);

@@ -17,11 +17,13 @@
 namespace lathe {
 namespace {
 
-/// LoRA+ as peft groups it (create_loraplus_optimizer): B, and what is a vector, at a rate of its own.
+/// LoRA+ as peft groups it (create_loraplus_optimizer): B, and what is a vector, at a rate of its own; decay on all but
+/// biases, for the norms that it leaves out are torch's LayerNorm alone.
 void set_rates(double ratio, std::vector<TrainableParameter>& parameters) {
   for (TrainableParameter& parameter : parameters) {
     const bool faster = parameter.id.part == Part::kLoraB || parameter.master.weight.dim() == 1;
     parameter.rate = faster ? ratio : 1;
+    parameter.decay = parameter.id.part != Part::kBias;
   }
 }
 

@@ -10,6 +10,8 @@
 namespace lathe {
 namespace {
 
+static_assert(k8bitBlock == kernels::kDynamicBlock);
+
 bool in_8bit(const TrainableParameter& parameter) {
   return parameter.master.weight.numel() >= kMin8bitElements && parameter.id.site != Site::kEmbedTokens;
 }

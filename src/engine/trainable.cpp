@@ -26,9 +26,6 @@ bool decays(const ParameterId& id) {
   }
 }
 
-const ParameterId kEmbedding{BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
-const ParameterId kLmHead{BlockId::head(), Site::kLmHead, Part::kWeight};
-
 /// Loaded weights may be read-only views of a file: what trains is always a copy of our own.
 ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed, MasterStorage storage) {
   ops::MasterWeight master;
@@ -64,8 +61,8 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
     TrainableParameter parameter;
     parameter.id = id;
     // Magnitudes are fp32 to the model too: they are vectors, and a quotient with norms.
-    parameter.master =
-        owned_master(found->second, id.part == Part::kLoraMagnitude ? at::kFloat : compute_dtype, masters);
+    parameter.master = owned_master(found->second, id.part == Part::kLoraMagnitude ? at::kFloat : compute_dtype,
+                                    is_adapter(id.part) ? MasterStorage::kFloat : masters);
     parameter.gradient = gradient_of(parameter.master, gradients);
     parameter.decay = decays(id);
     found->second = parameter.master.weight;
@@ -74,8 +71,8 @@ ParameterStore::ParameterStore(const ModelShape& shape, TensorMap weights, const
   }
   for (const auto& [id, tensor] : weights_) blocks_[id.block].set(id.site, id.part, tensor);
   if (shape.tie_word_embeddings) {
-    blocks_[BlockId::head()].set(Site::kLmHead, Part::kWeight, weights_.at(kEmbedding));
-    if (const auto tied = index_.find(kEmbedding); tied != index_.end()) index_[kLmHead] = tied->second;
+    blocks_[BlockId::head()].set(Site::kLmHead, Part::kWeight, weights_.at(kTableId));
+    if (const auto tied = index_.find(kTableId); tied != index_.end()) index_[kHeadId] = tied->second;
   }
 }
 

@@ -28,7 +28,7 @@ enum class GradientStorage : uint8_t {
   kComputeType,  ///< as the product rounds them: an update has one micro-batch, so nothing is added up
 };
 
-/// Whether weights that are computed with in bf16 have an fp32 master. Adapters are fp32 themselves.
+/// Whether weights that are computed with in bf16 have an fp32 master.
 enum class MasterStorage : uint8_t {
   kFloat,
   kNone,  ///< bf16 is all there is; updates are rounded by draws (kernels/stochastic_rounding.h). Not on a GPU

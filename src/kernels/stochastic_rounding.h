@@ -17,8 +17,9 @@ struct RoundingDraw {
   std::array<uint32_t, 3> rest{};  ///< the counter but for its first word, as DropoutDraw::rest
 };
 
-/// What is a bf16 already stays, infinities too; NaN becomes the quiet one that torch writes. A finite value beyond the
-/// largest bf16 may become infinite.
+/// What updates of weights without a master do to each new weight (kernels/adamw.h), by itself. What is a bf16 already
+/// stays, infinities too; NaN becomes the quiet one that torch writes. A finite value beyond the largest bf16 may
+/// become infinite.
 /// @param values, rounded [count], element `first` of the whole and those after it
 /// @param first a multiple of kDropoutBlock
 void round_stochastically(const float* values, Bf16* rounded, int64_t first, int64_t count, const RoundingDraw& draw);

@@ -21,8 +21,6 @@ namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kWeightsFile = "adapter_model.safetensors";
-constexpr ParameterId kTable = {{BlockId::Kind::kEmbedding, 0}, Site::kEmbedTokens, Part::kWeight};
-constexpr ParameterId kHead = {{BlockId::Kind::kHead, 0}, Site::kLmHead, Part::kWeight};
 
 Json number(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e15) return static_cast<int64_t>(value);
@@ -193,8 +191,8 @@ FilesToSave adapter_files(const LoraConfig& config, const ModelShape& shape,
   std::string text = dump_json(config_json(config, shape, adapter), 2) + "\n";
   std::vector<TensorToSave> tensors;
   if (config.modules_to_save.copies_tied(shape)) {
-    tensors.push_back(adapter.at(kTable));
-    tensors.back().name = peft_name(kHead);
+    tensors.push_back(adapter.at(kTableId));
+    tensors.back().name = peft_name(kHeadId);
   }
   for (auto& [id, tensor] : adapter) {
     LATHE_ASSERT(tensor.name == peft_name(id) && (!is_adapter(id.part) || tensor.dtype == DType::kF32));
@@ -225,7 +223,7 @@ LoadedAdapter load_adapter(const std::string& directory, const ModelShape& shape
   for (const auto& [name, entry] : file.tensors()) {
     std::optional<ParameterId> id = parse_hf_name(name);
     // Tied embeddings that stay one stand in the file twice.
-    if (id == kHead && loaded.config.modules_to_save.copies_tied(shape)) id = kTable;
+    if (id == kHeadId && loaded.config.modules_to_save.copies_tied(shape)) id = kTableId;
     const auto found = id ? expected.find(*id) : expected.end();
     if (found == expected.end()) {
       throw Error(ErrorKind::kData,

@@ -45,8 +45,6 @@ class Acquired {
   const BlockView& view_;
 };
 
-constexpr ParameterId kEmbedding = {{BlockId::Kind::kEmbedding, 0}, Site::kEmbedTokens, Part::kWeight};
-
 bool any_part_wanted(const GradientSink& gradients, BlockId block) {
   for (size_t site = 0; site < kNumSites; ++site) {
     for (size_t part = 0; part < kNumParts; ++part) {
@@ -93,7 +91,7 @@ struct CausalLM::Impl {
 
   // -1: the embedding; num_layers: nothing below the head.
   int64_t lowest_trained(const GradientSink& gradients) const {
-    if (gradients.wants(kEmbedding)) return -1;
+    if (gradients.wants(kTableId)) return -1;
     int64_t layer = 0;
     while (layer < shape.num_layers && !any_part_wanted(gradients, BlockId::decoder(layer))) ++layer;
     return layer;
@@ -184,9 +182,9 @@ void CausalLM::backward(const Batch& batch, WeightSource& weights, GradientSink&
                   .backward(dhidden, keep.layers[static_cast<size_t>(layer)], layer > keep.lowest);
   }
   if (keep.lowest < 0) {
-    const GradientPlace place = gradients.borrow(kEmbedding);
+    const GradientPlace place = gradients.borrow(kTableId);
     ops::embedding_gradient(int_tensor(batch.input_ids, dhidden.device()), dhidden, place.tensor, !place.fresh);
-    gradients.written(kEmbedding, last_micro_batch);
+    gradients.written(kTableId, last_micro_batch);
   }
   keep = {};
 }

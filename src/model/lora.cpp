@@ -19,8 +19,6 @@ constexpr std::array<Site, 7> kProjections = {Site::kQ,    Site::kK,  Site::kV, 
                                               Site::kGate, Site::kUp, Site::kDown};
 constexpr const char* kKey = "lora_target_modules";
 constexpr const char* kEmbeddings[] = {"model.embed_tokens", "lm_head"};
-constexpr ParameterId kTable = {{BlockId::Kind::kEmbedding, 0}, Site::kEmbedTokens, Part::kWeight};
-constexpr ParameterId kHead = {{BlockId::Kind::kHead, 0}, Site::kLmHead, Part::kWeight};
 
 bool names_module(const std::string& entry, const std::string& module) {
   return module == entry || module.ends_with("." + entry);
@@ -144,7 +142,7 @@ std::map<ParameterId, std::vector<int64_t>> copied_shapes(const LoraConfig& conf
   auto shapes = expected_shapes(shape_behind(config, shape));
   const bool tied = saved.copies_tied(shape);
   std::erase_if(shapes, [&](const auto& one) {
-    return !(saved.covers(module_name(one.first)) || (tied && one.first == kTable));
+    return !(saved.covers(module_name(one.first)) || (tied && one.first == kTableId));
   });
   return shapes;
 }
@@ -155,7 +153,7 @@ ModelShape shape_behind(const LoraConfig& config, ModelShape shape) {
 }
 
 void add_adapter(TensorMap& base, const LoraConfig& config, const ModelShape& shape, const TensorMap& adapter) {
-  if (config.modules_to_save.unties(shape)) base[kHead] = base.at(kTable);
+  if (config.modules_to_save.unties(shape)) base[kHeadId] = base.at(kTableId);
   for (const auto& [id, tensor] : adapter) base[id] = tensor;
 }
 

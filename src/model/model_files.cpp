@@ -21,7 +21,6 @@ namespace {
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 constexpr ParameterId kTiedHead = {{BlockId::Kind::kHead, 0}, Site::kLmHead, Part::kWeight};
-constexpr ParameterId kTable = {{BlockId::Kind::kEmbedding, 0}, Site::kEmbedTokens, Part::kWeight};
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
@@ -95,8 +94,8 @@ class Loader {
 
   QuantizedModel finish(const std::string& directory) && {
     // Tied weights may stand in the file under the head's name alone.
-    if (tied_ && head_.defined() && !weights_.contains(kTable)) weights_[kTable] = head_;
-    if (tied_ && head_.defined() && !at::equal(head_, weights_[kTable])) {
+    if (tied_ && head_.defined() && !weights_.contains(kTableId)) weights_[kTableId] = head_;
+    if (tied_ && head_.defined() && !at::equal(head_, weights_[kTableId])) {
       throw Error(ErrorKind::kData, "differs from model.embed_tokens.weight although config.json ties the two",
                   {.file = directory, .key = hf_name(kTiedHead)}, "set tie_word_embeddings to false in config.json");
     }
@@ -113,7 +112,7 @@ class Loader {
   void take(const std::string& path, const SafetensorsFile& file, const std::string& name, const TensorEntry& entry) {
     const std::optional<ParameterId> id = parse_hf_name(name);
     if (id && tied_ && *id == kTiedHead) {
-      check_tensor(path, name, entry, expected_.at(kTable));
+      check_tensor(path, name, entry, expected_.at(kTableId));
       head_ = read(file, entry);
       return;
     }

@@ -14,8 +14,8 @@ struct BlockId {
   Kind kind = Kind::kLayer;
   int32_t layer = 0;  ///< 0 for the other kinds
   auto operator<=>(const BlockId&) const = default;
-  static BlockId embedding() { return {Kind::kEmbedding, 0}; }
-  static BlockId head() { return {Kind::kHead, 0}; }
+  static constexpr BlockId embedding() { return {Kind::kEmbedding, 0}; }
+  static constexpr BlockId head() { return {Kind::kHead, 0}; }
   static BlockId decoder(int64_t index) { return {Kind::kLayer, static_cast<int32_t>(index)}; }
 };
 
@@ -50,6 +50,9 @@ struct ParameterId {
   Part part = Part::kWeight;
   auto operator<=>(const ParameterId&) const = default;
 };
+/// The two ends that tied embeddings make one.
+inline constexpr ParameterId kTableId{BlockId::embedding(), Site::kEmbedTokens, Part::kWeight};
+inline constexpr ParameterId kHeadId{BlockId::head(), Site::kLmHead, Part::kWeight};
 
 /// "model.layers.3.self_attn.q_proj" — the module as transformers names it.
 [[nodiscard]] std::string module_name(const ParameterId& id);

@@ -30,7 +30,7 @@ struct RoundingKey {
 
 /// Sets all of it. @param values fp32|bf16|fp16, same shape
 void assign_master(const MasterWeight& master, const at::Tensor& values);
-/// Elements [begin, begin + count) of the flattened master, fp32; a view where it is fp32 itself. There has to be one.
+/// Elements [begin, begin + count) of the flattened master, fp32; a view where it is fp32 itself.
 [[nodiscard]] at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count);
 
 /// One update (kernels/adamw.h); a bf16 weight comes out rounded from its new master. All contiguous and of one shape.

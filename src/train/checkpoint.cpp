@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <unordered_map>
 
 #include "base/file.h"
@@ -80,15 +81,19 @@ void copy_in(const SafetensorsFile& file, const std::string& path, const std::st
 
 void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  size_t count = 0;
+  std::set<std::string> read;
   for (size_t i = 0; i < store.parameters().size(); ++i) {
     const std::string name = saver.file_name(store.parameters()[i].id);
-    for (const StateTensor& state : state_of(store, optimizer, i)) copy_in(file, path, name, state), ++count;
+    for (const StateTensor& state : state_of(store, optimizer, i)) {
+      copy_in(file, path, name, state);
+      read.insert(name + state.suffix);
+    }
   }
-  if (count != file.tensors().size()) {
-    throw Error(ErrorKind::kData,
-                fmt::format("it holds {} tensors, this run's optimizer keeps {}", file.tensors().size(), count),
-                {.file = path}, "resume with the optim and optim_args the checkpoint was made with");
+  for (const auto& [name, entry] : file.tensors()) {
+    if (read.contains(name)) continue;
+    throw Error(
+        ErrorKind::kData, fmt::format("'{}' is nothing that this run keeps", name), {.file = path},
+        "resume with the optim, optim_args, precision and bf16_stochastic_rounding the checkpoint was made with");
   }
   const auto step = file.metadata().find("step");
   if (step == file.metadata().end()) throw Error(ErrorKind::kData, "it has no step count", {.file = path});

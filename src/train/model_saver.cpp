@@ -1,6 +1,7 @@
 #include "train/model_saver.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <lathe/error.h>
 
 #include <nlohmann/json.hpp>
@@ -31,6 +32,19 @@ std::map<ParameterId, TensorToSave> saved_by_adapter(const ParameterStore& store
         to_save(peft_name(parameter.id), whole ? store.master(i) : plain_state("", parameter.master.weight));
   }
   return saved;
+}
+
+/// The same tensors mean another model under another scale, or where tied embeddings part.
+void check_same_meaning(const LoraConfig& saved, const LoraConfig& ours, const ModelShape& shape,
+                        const std::string& directory) {
+  const auto differ = [&](const char* key, const char* what) {
+    throw Error(ErrorKind::kData, fmt::format("the adapter there has another {} than this run", what),
+                {.file = directory + "/adapter_config.json", .key = key}, "take the settings that it was made with");
+  };
+  if (saved.scale() != ours.scale()) differ("lora_alpha", "scale (lora_alpha, lora_r, use_rslora)");
+  if (shape_behind(saved, shape).tie_word_embeddings != shape_behind(ours, shape).tie_word_embeddings) {
+    differ("ensure_weight_tying", "tying of embeddings");
+  }
 }
 
 }  // namespace
@@ -65,7 +79,11 @@ void ModelSaver::add_tokenizer(FilesToSave& files) const {
 }
 
 TensorMap ModelSaver::load(const std::string& directory) const {
-  if (lora_) return load_adapter(directory, shape_).weights;
+  if (lora_) {
+    LoadedAdapter adapter = load_adapter(directory, shape_);
+    check_same_meaning(adapter.config, *lora_, shape_, directory);
+    return std::move(adapter.weights);
+  }
   return load_model_weights(directory, shape_, std::nullopt);
 }
 

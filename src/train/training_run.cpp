@@ -88,9 +88,17 @@ void check_asked_for(const TrainingArguments& args, const LoraConfig& loaded, co
   for (const auto& [id, extents] : copied_shapes(asked, shape)) {
     if (!copies.contains(id)) refuse("modules_to_save", fmt::format("holds no copy of {}", module_name(id)), own_count);
   }
+  if (asked.modules_to_save.copies_tied(shape) && !loaded.modules_to_save.copies_tied(shape)) {
+    refuse("ensure_weight_tying", "holds embeddings that have parted", own_count);
+  }
   if (args.use_dora && !loaded.use_dora) refuse("use_dora", "is LoRA without magnitudes", own_count);
   if (args.use_qlora && loaded.use_dora)
     refuse("use_qlora", "is DoRA, which over quantised weights is not part of this version", "set use_qlora to false");
+}
+
+std::string target_modules_text(const LoraConfig& config) {
+  const auto* names = std::get_if<std::vector<std::string>>(&config.target_modules);
+  return names == nullptr ? std::get<std::string>(config.target_modules) : fmt::format("{}", fmt::join(*names, ","));
 }
 
 std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelShape& shape, at::ScalarType dtype) {
@@ -319,6 +327,8 @@ void TrainingRun::Impl::load_model() {
     args.modules_to_save = adapter->config.modules_to_save.names;
     args.ensure_weight_tying = adapter->config.modules_to_save.ensure_weight_tying;
     args.use_dora = adapter->config.use_dora;
+    args.lora_r = adapter->config.r;
+    args.lora_target_modules = target_modules_text(adapter->config);
   }
   check_resources(adapter ? count_elements(*adapter, shape) : shape.num_parameters());
   QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));

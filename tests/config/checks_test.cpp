@@ -1,5 +1,8 @@
 #include "config/checks.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "config/config_testing.h"
 
 namespace lathe {
@@ -132,6 +135,23 @@ TEST(Checks, RoundingByDrawsIsForWholeModelsInBf16) {
               HasSubstr("but an adapter trains"));
   EXPECT_THAT(sentence_with("\"bf16\": false, \"fp16\": false, \"bf16_stochastic_rounding\": true"),
               HasSubstr("but the run computes in fp32"));
+  EXPECT_THAT(sentence_with("\"bf16\": true, \"optim\": \"adamw_8bit\", \"bf16_stochastic_rounding\": true"),
+              HasSubstr("'optim' is \"adamw_8bit\", whose updates are not rounded that way"));
+  EXPECT_THAT(
+      sentence_with("\"bf16\": true, \"bf16_stochastic_rounding\": true, \"deepspeed\": {\"optimizer\": {\"type\": "
+                    "\"Adam\", \"params\": {\"adam_w_mode\": false}}}"),
+      HasSubstr("asks for Adam with 'adam_w_mode' false"));
+}
+
+TEST(Checks, WhatAnOptimizerDoesNotReadIsSaid) {
+  const auto notes = [](const std::string& keys) { return fmt::format("{}", fmt::join(load_with(keys).notes, "; ")); };
+  EXPECT_THAT(notes(R"("optim": "sgd", "adam_beta1": 0.5, "adam_epsilon": 1e-6)"),
+              HasSubstr("without effect: adam_beta1 (the optimizer has none), adam_epsilon (the optimizer has none)"));
+  EXPECT_THAT(notes(R"("optim": "lion_32bit", "adam_beta1": 0.5, "adam_epsilon": 1e-6)"),
+              HasSubstr("without effect: adam_epsilon (the optimizer has none)"));
+  EXPECT_THAT(notes(R"("adam_beta1": 0.5, "adam_epsilon": 1e-6)"), Not(HasSubstr("without effect")));
+  EXPECT_THAT(notes(R"("use_lora": true, "loraplus_lr_ratio": 4, "loraplus_weight_decay": 0.0, "weight_decay": 0.1)"),
+              HasSubstr("weight_decay (loraplus_weight_decay takes its place)"));
 }
 
 TEST(Checks, EarlyStoppingNeedsEvaluations) {

@@ -203,6 +203,12 @@ TEST(DeepSpeed, OptimizersThatAreNotEqualAreRefused) {
   EXPECT_THAT(refusal(R"({"optimizer": {"type": "SGD", "params": {"momentum": 0.9}}})",
                       "\"optim\": \"sgd\", \"optim_args\": \"momentum=0.5\""),
               HasSubstr("contradicts 'optim_args' (momentum=0.5)"));
+  EXPECT_THAT(refusal(R"({"optimizer": {"type": "SGD"}})", "\"optim\": \"sgd\", \"optim_args\": \"momentum=0.5\""),
+              HasSubstr("contradicts 'optim_args' (momentum=0.5)"));
+  EXPECT_EQ(load_deepspeed(R"({"optimizer": {"type": "SGD", "params": {"momentum": 0.5}}})",
+                           "\"optim\": \"sgd\", \"optim_args\": \"momentum = 0.5\"")
+                .args.optim_args,
+            "momentum = 0.5");
   EXPECT_THAT(refusal(R"({"optimizer": {"type": "Adagrad", "params": {"initial_accumulator_value": 0.1}}})"),
               HasSubstr("Adagrad's sums start at zero"));
 }
@@ -212,6 +218,10 @@ TEST(DeepSpeed, TheGeneratedFileLeavesOtherOptimizersToTheTrainer) {
   const Json json = filled_deepspeed_config(loaded.args, 27, 100, 896);
   EXPECT_FALSE(json.contains("optimizer"));
   EXPECT_EQ(json["zero_allow_untested_optimizer"], true);
+  for (const char* keys : {R"("optim": "adamw_8bit")", R"("use_lora": true, "loraplus_lr_ratio": 4)"}) {
+    const LoadedConfig other = load_with(std::string(R"("use_deepspeed": true, )") + keys);
+    EXPECT_FALSE(filled_deepspeed_config(other.args, 27, 100, 896).contains("optimizer")) << keys;
+  }
 }
 
 TEST(DeepSpeed, TheToolkitsOwnFileAndTheSeedsSampleAreTaken) {

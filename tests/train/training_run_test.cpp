@@ -115,6 +115,17 @@ TEST_F(TrainingRunTest, DoraTrainsGoesOnAndIsTakenUp) {
   EXPECT_THROW(run({first, "use_dora=true"}), Error);  // it is plain LoRA
 }
 
+TEST_F(TrainingRunTest, AGivenAdapterIsPlannedAsItIs) {
+  run({"lora_r=2", "lora_target_modules=q_proj,v_proj"});
+  std::filesystem::rename(out(), root_ + "/first");
+  run({"adapter_name_or_path=" + root_ + "/first", "lora_r=64"});
+  const Json results = json("train_results.json");
+  EXPECT_EQ(results["planned_memory_bytes"]["cpu"]["optimizer"], results["peak_memory_bytes"]["cpu"]["optimizer"])
+      << results;
+  EXPECT_THROW(run({"adapter_name_or_path=" + root_ + "/first", "modules_to_save=lm_head", "ensure_weight_tying=true"}),
+               Error);
+}
+
 TEST_F(TrainingRunTest, ModulesToSaveThatCannotTrainAreRefused) {
   const auto error_of = [&](const std::vector<std::string>& words) -> std::string {
     try {
