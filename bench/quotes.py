@@ -15,7 +15,7 @@ def quoted(documents: list[dict]) -> dict[str, str]:
     """Ratio of each judged line, and for the start both sides' seconds."""
     runs = [figures(document) for document in documents]
     made = {}
-    for key in runs[-1]:
+    for key in dict.fromkeys(key for run in runs for key in run):
         shape, row, line = key.split("/", 2)
         found = [run[key] for run in runs if key in run]
         if row not in WORKLOADS:
