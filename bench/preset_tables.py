@@ -28,12 +28,12 @@ def memory(plain: dict | None) -> str:
 
 
 def as_they_stand(measured: dict) -> str:
-    lines = ["| `-t` | tokens trained | peak RSS | of it mapped files | planned | counted | loss, first and last | planned for whole rows |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| `-t` | tokens trained | peak RSS | of it mapped files | loss, first and last | planned for whole rows |",
+             "|---|---|---|---|---|---|"]
     for name in PRESETS:
         one = measured[name]
-        lines.append(f"| `{name}` | {one['tokens']} | {memory(one)} | {gigabytes(one['file_backed'])} | {gigabytes(one['planned'])} "
-                     f"| {gigabytes(one['counted'])} | {one['losses'][0]:.3f}, {one['losses'][1]:.3f} | {gigabytes(one['planned_whole'])} |")
+        lines.append(f"| `{name}` | {one['tokens']} | {memory(one)} | {gigabytes(one['file_backed'])} "
+                     f"| {one['losses'][0]:.3f}, {one['losses'][1]:.3f} | {gigabytes(one['planned_whole'])} |")
     return "\n".join(lines)
 
 
