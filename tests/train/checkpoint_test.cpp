@@ -152,6 +152,23 @@ TEST_F(CheckpointTest, ADamagedBestModelIsNotLoaded) {
   EXPECT_TRUE(bytes("adapter_model.safetensors") == read_text_file(last + "/adapter_model.safetensors"));
 }
 
+TEST_F(CheckpointTest, AnotherMeaningOfTheSameTensorsIsRefused) {
+  const std::vector<std::string> tied = {"modules_to_save=embed_tokens", "ensure_weight_tying=true"};
+  run(tied);
+  const auto refusal = [&](std::vector<std::string> words) -> std::string {
+    words.push_back("resume_from_checkpoint=" + out("checkpoint-8"));
+    try {
+      run(words);
+    } catch (const Error& error) {
+      EXPECT_EQ(exit_code(error.kind()), 2);
+      return error.what();
+    }
+    return "it went on";
+  };
+  EXPECT_NE(refusal({tied[0], tied[1], "lora_alpha=4"}).find("another scale"), std::string::npos);
+  EXPECT_NE(refusal({tied[0]}).find("another tying of embeddings"), std::string::npos);
+}
+
 TEST_F(CheckpointTest, OneOfTheModelAloneIsNotGoneOnFrom) {
   run({"save_only_model=true"});
   EXPECT_FALSE(std::filesystem::exists(out("checkpoint-10/optimizer.safetensors")));
