@@ -109,7 +109,7 @@ void settle_adapter(Settings& settings) {
 /// With LoRA+ the rates of a group are a multiple of the schedule's; schedules that set rates themselves know none.
 void settle_loraplus(Settings& settings) {
   TrainingArguments& args = settings.args;
-  if (args.loraplus_lr_ratio == 0 || !args.use_lora) return;
+  if (!uses_loraplus(args)) return;
   if (!settings.has("loraplus_weight_decay")) args.loraplus_weight_decay = args.weight_decay;
   const std::string& schedule = args.lr_scheduler_type;
   const bool of_groups = schedule != "reduce_lr_on_plateau" && std::islower(static_cast<unsigned char>(schedule[0]));

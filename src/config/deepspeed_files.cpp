@@ -24,7 +24,7 @@ Json generated_deepspeed_config(const TrainingArguments& args) {
   json["bf16"] = {{"enabled", args.bf16}};
   json["fp16"] = {{"enabled", args.fp16},      {"loss_scale", 0}, {"loss_scale_window", 1000},
                   {"initial_scale_power", 16}, {"hysteresis", 2}, {"min_loss_scale", 1}};
-  if (is_adamw(args) && (!args.use_lora || args.loraplus_lr_ratio == 0)) {
+  if (is_adamw(args) && !uses_loraplus(args)) {
     json["optimizer"] = {{"type", "AdamW"},
                          {"params",
                           {{"lr", args.learning_rate},

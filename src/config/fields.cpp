@@ -30,7 +30,7 @@ bool no_epsilon(const T& args) {
   return !reads_adam_epsilon(args);
 }
 bool has_loraplus_decay(const T& args) {
-  return args.use_lora && args.loraplus_lr_ratio > 0 && args.loraplus_weight_decay != args.weight_decay;
+  return uses_loraplus(args) && args.loraplus_weight_decay != args.weight_decay;
 }
 bool packs(const T& args) {
   return args.packing;

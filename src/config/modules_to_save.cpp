@@ -12,7 +12,6 @@ namespace lathe {
 namespace {
 
 constexpr const char* kKey = "modules_to_save";
-constexpr const char* kTable = "model.embed_tokens";
 constexpr const char* kHead = "lm_head";
 
 /// The module and those it lies in, up to its decoder layer: "model.layers.3.mlp.up_proj", "model.layers.3.mlp",
@@ -36,7 +35,7 @@ bool is_embedding_name(const std::string& name) {
 std::vector<ModelParameter> all_parameters(const ModelShape& shape) {
   const int64_t table = shape.vocab_size * shape.hidden_size;
   std::vector<ModelParameter> all = {
-      {kTable, table, shape.vocab_size}, {kHead, table, shape.vocab_size}, {"model.norm", shape.hidden_size}};
+      {kTableModule, table, shape.vocab_size}, {kHead, table, shape.vocab_size}, {"model.norm", shape.hidden_size}};
   for (int64_t layer = 0; layer < shape.num_layers; ++layer) {
     const std::string inside = fmt::format("model.layers.{}.", layer);
     for (const LinearModule& linear : linear_modules(shape, layer)) {
@@ -92,7 +91,7 @@ bool ModulesToSave::copies_tied(const ModelShape& shape) const {
 }
 
 bool ModulesToSave::unties(const ModelShape& shape) const {
-  return shape.tie_word_embeddings && !copies_tied(shape) && (covers(kTable) || covers(kHead));
+  return shape.tie_word_embeddings && !copies_tied(shape) && (covers(kTableModule) || covers(kHead));
 }
 
 std::vector<ModelParameter> model_parameters(const ModelShape& shape) {
@@ -105,7 +104,7 @@ std::vector<ModelParameter> copied_parameters(const ModulesToSave& modules, cons
   const bool tied = modules.copies_tied(shape);
   std::vector<ModelParameter> copied = all_parameters(shape);
   std::erase_if(copied, [&](const ModelParameter& one) {
-    if (tied && (one.module == kTable || one.module == kHead)) return one.module == kHead;
+    if (tied && (one.module == kTableModule || one.module == kHead)) return one.module == kHead;
     return !modules.covers(one.module);
   });
   return copied;

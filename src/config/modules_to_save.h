@@ -26,6 +26,8 @@ struct ModulesToSave {
   [[nodiscard]] bool unties(const ModelShape& shape) const;
 };
 
+inline constexpr const char* kTableModule = "model.embed_tokens";
+
 /// A parameter of the model itself.
 struct ModelParameter {
   std::string module;  ///< "model.layers.3.input_layernorm"

@@ -166,16 +166,22 @@ void read_arguments(const std::string& optim, std::string text, OptimizerSetting
   }
 }
 
-bool is_one_of(const std::string& optim, std::initializer_list<OptimizerKind> kinds) {
+/// nullptr: `optim` does not take the name.
+const Known* find_known(const std::string& optim) {
   const auto known = std::ranges::find_if(kKnown, [&](const Known& one) { return optim == one.name; });
-  return known != kKnown.end() && std::ranges::find(kinds, known->kind) != kinds.end();
+  return known == kKnown.end() ? nullptr : &*known;
+}
+
+bool is_one_of(const std::string& optim, std::initializer_list<OptimizerKind> kinds) {
+  const Known* known = find_known(optim);
+  return known != nullptr && std::ranges::find(kinds, known->kind) != kinds.end();
 }
 
 }  // namespace
 
 OptimizerSettings optimizer_settings(const TrainingArguments& args) {
-  const auto known = std::ranges::find_if(kKnown, [&](const Known& one) { return args.optim == one.name; });
-  LATHE_ASSERT(known != kKnown.end());
+  const Known* known = find_known(args.optim);
+  LATHE_ASSERT(known != nullptr);
   OptimizerSettings settings{.kind = known->kind, .beta1 = args.adam_beta1, .beta2 = args.adam_beta2};
   if (settings.kind == OptimizerKind::kAdamW) {
     settings.epsilon = args.adam_epsilon;
@@ -214,6 +220,10 @@ bool reads_adam_betas(const TrainingArguments& args) {
 bool reads_adam_epsilon(const TrainingArguments& args) {
   using enum OptimizerKind;
   return is_one_of(args.optim, {kAdamW, kAdamW8bit, kAdEMAMix});
+}
+
+bool uses_loraplus(const TrainingArguments& args) {
+  return args.use_lora && args.loraplus_lr_ratio > 0;
 }
 
 bool is_paged(const TrainingArguments& args) {

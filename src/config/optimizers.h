@@ -52,6 +52,9 @@ struct OptimizerSettings {
 [[nodiscard]] bool reads_adam_betas(const TrainingArguments& args);
 [[nodiscard]] bool reads_adam_epsilon(const TrainingArguments& args);
 
+/// Whether B has a learning rate of its own.
+[[nodiscard]] bool uses_loraplus(const TrainingArguments& args);
+
 /// Paged optimizers move their state between a GPU's memory and the CPU's.
 [[nodiscard]] bool is_paged(const TrainingArguments& args);
 

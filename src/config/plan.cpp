@@ -71,7 +71,7 @@ void add_trained(Work& w, const TrainingArguments& args) {
   for (const ModelParameter& one : copied_parameters(modules_to_save(args), w.shape)) {
     if (one.module.ends_with("_proj") && one.rows > 0)
       w.trained_projection = std::max(w.trained_projection, one.elements);
-    w.table_trains |= one.module == "model.embed_tokens";
+    w.table_trains |= one.module == kTableModule;
     w.head_trains |= one.module == "lm_head";
   }
   w.head_trains |= modules_to_save(args).copies_tied(w.shape);

@@ -3,8 +3,6 @@
 namespace lathe {
 namespace {
 
-constexpr const char* kTable = "model.embed_tokens";
-
 void add_adapters(std::vector<TrainedTensor>& all, const ModelShape& shape, const TrainingArguments& args) {
   for (const LinearModule& module : modules_with_adapters(shape, args)) {
     all.push_back({TrainedKind::kAdapter, args.lora_r * module.in, args.lora_r});
@@ -28,7 +26,7 @@ std::vector<TrainedTensor> trained_tensors(const ModelShape& shape, const Traini
   if (args.use_lora) add_adapters(all, shape, args);
   for (const ModelParameter& one :
        args.use_lora ? copied_parameters(modules_to_save(args), shape) : model_parameters(shape)) {
-    all.push_back({one.module == kTable ? TrainedKind::kEmbedding : TrainedKind::kModel, one.elements, one.rows});
+    all.push_back({one.module == kTableModule ? TrainedKind::kEmbedding : TrainedKind::kModel, one.elements, one.rows});
   }
   return all;
 }

@@ -5,16 +5,12 @@
 namespace lathe {
 
 /// Kingma & Ba 2015 as torch.optim.Adam computes it: decay is added to the gradient, and with it to both moments.
-class Adam final : public Optimizer {
+class Adam final : public AdamMoments {
  public:
-  Adam(std::vector<TrainableParameter>& parameters, AdamWOptions options);
-  [[nodiscard]] std::vector<StateTensor> state(size_t parameter) override;
+  Adam(std::vector<TrainableParameter>& parameters, AdamWOptions options) : AdamMoments(parameters, options) {}
 
  private:
   void update(size_t parameter, const UpdateStep& step) override;
-
-  AdamWOptions options_;
-  std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
 };
 
 }  // namespace lathe

@@ -4,7 +4,7 @@
 
 namespace lathe {
 
-AdamW::AdamW(std::vector<TrainableParameter>& parameters, AdamWOptions options)
+AdamMoments::AdamMoments(std::vector<TrainableParameter>& parameters, AdamWOptions options)
     : Optimizer(parameters, options.weight_decay),
       options_(options),
       exp_avg_(make_state()),
@@ -18,7 +18,7 @@ void AdamW::update(size_t parameter, const UpdateStep& step) {
              {options_.rounding_seed, static_cast<uint32_t>(parameter), step.step});
 }
 
-std::vector<StateTensor> AdamW::state(size_t parameter) {
+std::vector<StateTensor> AdamMoments::state(size_t parameter) {
   return {plain_state(".exp_avg", exp_avg_.at(parameter)), plain_state(".exp_avg_sq", exp_avg_sq_.at(parameter))};
 }
 

@@ -31,7 +31,7 @@ void set_rates(double ratio, std::vector<TrainableParameter>& parameters) {
 
 std::unique_ptr<Optimizer> make_optimizer(const TrainingArguments& args, std::vector<TrainableParameter>& parameters) {
   const OptimizerSettings settings = optimizer_settings(args);
-  const bool loraplus = args.use_lora && args.loraplus_lr_ratio > 0;
+  const bool loraplus = uses_loraplus(args);
   const double decay = loraplus ? args.loraplus_weight_decay : args.weight_decay;
   if (loraplus) set_rates(args.loraplus_lr_ratio, parameters);
   const AdamWOptions adam{settings.beta1, settings.beta2, settings.epsilon, decay, args.seed};

@@ -90,10 +90,10 @@ void lion(float* __restrict__ weight, const float* __restrict__ gradient, float*
 }
 
 void adam(float* __restrict__ weight, const float* __restrict__ gradient, float* __restrict__ mean,
-          float* __restrict__ square, int64_t count, const AdamStep& given) {
-  const AdamStep step = given;
+          float* __restrict__ square, int64_t count, const AdamWStep& given, float decay) {
+  const AdamWStep step = given;
   for (int64_t i = 0; i < count; ++i) {
-    const float g = gradient[i] + step.decay * weight[i];
+    const float g = gradient[i] + decay * weight[i];
     const float m = mean[i] + step.one_minus_beta1 * (g - mean[i]);
     const float s = step.beta2 * square[i] + step.one_minus_beta2 * g * g;
     mean[i] = m;

@@ -4,6 +4,7 @@
 // Single-threaded; safe to call concurrently on disjoint ranges. No two arguments overlap.
 #include <cstdint>
 
+#include "kernels/adamw.h"
 #include "kernels/bf16.h"
 
 namespace lathe::kernels {
@@ -44,13 +45,10 @@ struct LionStep {
 /// @param mean [count], updated
 void lion(float* weight, const float* gradient, float* mean, int64_t count, const LionStep& step);
 
-struct AdamStep {
-  float decay;
-  float one_minus_beta1, beta2, one_minus_beta2;
-  float step_size, root_correction2, epsilon;  ///< as AdamWStep's
-};
 /// Adam with decay in the gradient. @param mean, square [count], updated
-void adam(float* weight, const float* gradient, float* mean, float* square, int64_t count, const AdamStep& step);
+/// @param step its moments and its step; its own decay and gradient scale are not read
+void adam(float* weight, const float* gradient, float* mean, float* square, int64_t count, const AdamWStep& step,
+          float decay);
 
 struct AdEMAMixStep {
   float rate, kept;  ///< kept: 1 - rate · weight decay

@@ -17,7 +17,6 @@ namespace lathe::ops {
 namespace {
 
 constexpr int64_t kColumnsATask = 256;  // a kilobyte of each row
-constexpr int64_t kPiece = 4096;        // what is made fp32 at a time
 
 /// R × C gradients, fp32 or bf16, read as fp32 times a scale.
 template <typename T>
@@ -34,10 +33,10 @@ struct Gradients {
     std::vector<double> sums(static_cast<size_t>(num_rows));
     const int64_t rows_a_task = std::max<int64_t>(1, kElementsATask / num_columns);
     at::parallel_for(0, num_rows, rows_a_task, [&](int64_t first, int64_t last) {
-      float piece[kPiece];
+      float piece[kUpdatePiece];
       for (int64_t r = first; r < last; ++r) {
-        for (int64_t begin = 0; begin < num_columns; begin += kPiece) {
-          const int64_t count = std::min(kPiece, num_columns - begin);
+        for (int64_t begin = 0; begin < num_columns; begin += kUpdatePiece) {
+          const int64_t count = std::min(kUpdatePiece, num_columns - begin);
           read(r, begin, count, piece);
           if (!factors.empty()) kernels::multiply(piece, factors.data() + begin, count);
           sums[static_cast<size_t>(r)] += kernels::sum_of_squares(piece, count);

@@ -25,8 +25,6 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
 }
 
-constexpr int64_t kPiece = kUpdatePiece;
-
 void check_moment(const BlockwiseMoment& moment, int64_t count) {
   LATHE_ASSERT(moment.codes.is_contiguous() && moment.codes.scalar_type() == at::kByte &&
                moment.codes.numel() == count);
@@ -180,21 +178,22 @@ void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, do
   const auto scale = static_cast<float>(gradient_scale);
   with_elements(gradient, [&](auto element) {
     using T = decltype(element);
-    at::parallel_for(0, (count + kPiece - 1) / kPiece, kElementsATask / kPiece, [&](int64_t first, int64_t last) {
-      float weights[kPiece], gradients[kPiece];
-      for (int64_t piece = first; piece < last; ++piece) {
-        const int64_t begin = piece * kPiece, size = std::min(kPiece, count - begin);
-        kernels::scale_gradient(elements<T>(gradient) + begin, scale, gradients, size);
-        if (split) {
-          const kernels::SplitMaster both = halves(master, begin);
-          kernels::join_master(both.rounded, both.rest, weights, size);
-          body({begin, size, weights, gradients});
-          kernels::split_master(weights, both, size);
-        } else {
-          body({begin, size, mutable_elements<float>(master.weight) + begin, gradients});
-        }
-      }
-    });
+    at::parallel_for(0, (count + kUpdatePiece - 1) / kUpdatePiece, kElementsATask / kUpdatePiece,
+                     [&](int64_t first, int64_t last) {
+                       float weights[kUpdatePiece], gradients[kUpdatePiece];
+                       for (int64_t piece = first; piece < last; ++piece) {
+                         const int64_t begin = piece * kUpdatePiece, size = std::min(kUpdatePiece, count - begin);
+                         kernels::scale_gradient(elements<T>(gradient) + begin, scale, gradients, size);
+                         if (split) {
+                           const kernels::SplitMaster both = halves(master, begin);
+                           kernels::join_master(both.rounded, both.rest, weights, size);
+                           body({begin, size, weights, gradients});
+                           kernels::split_master(weights, both, size);
+                         } else {
+                           body({begin, size, mutable_elements<float>(master.weight) + begin, gradients});
+                         }
+                       }
+                     });
   });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "config/trained_tensors.h"
+
 namespace lathe {
 namespace {
 
@@ -36,7 +38,7 @@ LoraConfig lora_config(const TrainingArguments& args, const std::string& base_mo
   config.dropout = args.lora_dropout;
   config.use_rslora = args.use_rslora;
   config.use_dora = args.use_dora;
-  config.modules_to_save = {.names = args.modules_to_save, .ensure_weight_tying = args.ensure_weight_tying};
+  config.modules_to_save = modules_to_save(args);
   config.base_model_name_or_path = base_model;
   const std::string target = args.lora_target_modules.value_or("all-linear");
   if (target == "all" || target == "all-linear") {

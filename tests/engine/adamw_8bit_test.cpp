@@ -1,7 +1,5 @@
 #include "engine/adamw_8bit.h"
 
-#include <ATen/Parallel.h>
-
 #include "engine/eight_bit_run.h"
 
 namespace lathe {
@@ -68,19 +66,7 @@ TEST(AdamW8bit, GoesOnFromItsStateByteForByte) {
 }
 
 TEST(AdamW8bit, ResultsDoNotDependOnThreads) {
-  std::vector<TrainableParameter> one(1), many(1);
-  for (auto* parameters : {&one, &many}) (*parameters)[0] = parameter_of({300, 211}, Site::kUp, true, 4);
-  AdamW8bit alone(one, options()), together(many, options());
-  const int threads = at::get_num_threads();
-  for (int64_t step = 1; step <= 3; ++step) {
-    at::set_num_threads(1);
-    update(oracle(), one, alone, step);
-    at::set_num_threads(3);
-    update(oracle(), many, together, step);
-  }
-  at::set_num_threads(threads);
-  EXPECT_TRUE(at::equal(one[0].master.weight, many[0].master.weight));
-  EXPECT_TRUE(at::equal(alone.state(0)[2].tensor, together.state(0)[2].tensor));
+  expect_no_effect_of_threads<AdamW8bit>(oracle(), options());
 }
 
 }  // namespace

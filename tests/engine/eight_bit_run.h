@@ -1,6 +1,7 @@
 #pragma once
 // The run of tests/oracle/optimizer_8bit.py: three parameters, gradients that follow the weights, clipping.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <lathe/error.h>
 
@@ -109,6 +110,25 @@ inline void expect_state(const Json& oracle, Optimizer& optimizer) {
       EXPECT_LE(distance(one.tensor, theirs), 1e-5) << one.suffix;
     }
   }
+}
+
+/// Three updates on one thread and on three: the same weights and the same state.
+template <typename Optimizer8bit, typename Options>
+void expect_no_effect_of_threads(const Json& oracle, const Options& options) {
+  std::vector<TrainableParameter> one(1), many(1);
+  for (auto* parameters : {&one, &many}) (*parameters)[0] = parameter_of({300, 211}, Site::kUp, true, 4);
+  Optimizer8bit alone(one, options), together(many, options);
+  const int threads = at::get_num_threads();
+  for (int64_t step = 1; step <= 3; ++step) {
+    at::set_num_threads(1);
+    update(oracle, one, alone, step);
+    at::set_num_threads(3);
+    update(oracle, many, together, step);
+  }
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(one[0].master.weight, many[0].master.weight));
+  const std::vector<StateTensor> ours = alone.state(0), theirs = together.state(0);
+  for (size_t k = 0; k < ours.size(); ++k) EXPECT_TRUE(at::equal(ours[k].tensor, theirs[k].tensor)) << ours[k].suffix;
 }
 
 }  // namespace lathe::eight_bit

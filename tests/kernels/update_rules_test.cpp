@@ -122,15 +122,14 @@ TEST(UpdateRules, Lion) {
 }
 
 TEST(UpdateRules, Adam) {
-  const AdamStep step{.decay = 0.2F,
-                      .one_minus_beta1 = 0.25F,
-                      .beta2 = 0.5F,
-                      .one_minus_beta2 = 0.5F,
-                      .step_size = 0.1F,
-                      .root_correction2 = 0.5F,
-                      .epsilon = 0.01F};
+  const AdamWStep step{.one_minus_beta1 = 0.25F,
+                       .beta2 = 0.5F,
+                       .one_minus_beta2 = 0.5F,
+                       .step_size = 0.1F,
+                       .root_correction2 = 0.5F,
+                       .epsilon = 0.01F};
   expect_formula([&](Range& r, size_t at,
-                     int64_t n) { adam(&r.weight[at], &r.gradient[at], &r.second[at], &r.first[at], n, step); },
+                     int64_t n) { adam(&r.weight[at], &r.gradient[at], &r.second[at], &r.first[at], n, step, 0.2F); },
                  [](Element& e) {
                    const double g = e.g + 0.2 * e.w;
                    e.second += 0.25 * (g - e.second);
