@@ -40,7 +40,7 @@ void replace_fp16(Settings& settings) {
   args.bf16 = args.fp16_in_bf16 = true;
   settings.notes.emplace_back(
       "fp16 is slow on a CPU: this run computes in bf16, with fp16's loss scaling (set fp16 and bf16 to false for "
-      "fp32)");
+      "fp32, or strict_precision to true for fp16 itself)");
 }
 
 void settle_warmup(Settings& settings) {
@@ -75,11 +75,7 @@ void settle_quantised(Settings& settings) {
         "gradient_checkpointing is true, as peft sets it for quantised weights (set it to false for speed where memory "
         "allows)");
   }
-  if (args.bnb_4bit_compute_dtype == "float16") {
-    if (args.strict_precision) {
-      return settings.refuse("bnb_4bit_compute_dtype", "products in fp16 are not part of this version",
-                             "use \"bfloat16\" or \"float32\", or leave strict_precision false");
-    }
+  if (args.bnb_4bit_compute_dtype == "float16" && !args.strict_precision) {
     args.bnb_4bit_compute_dtype = "bfloat16";
     settings.notes.emplace_back("bnb_4bit_compute_dtype: fp16 is slow on a CPU, products are worked out in bf16");
   }

@@ -44,7 +44,7 @@ struct Work {
 
 /// Of a trained element: added up ones are fp32, others as the product leaves them (engine/trainable.h).
 int64_t gradient_bytes(const TrainingArguments& args, DType compute) {
-  return args.gradient_accumulation_steps > 1 ? 4 : size_bytes(compute);
+  return args.gradient_accumulation_steps > 1 || compute == DType::kF16 ? 4 : size_bytes(compute);
 }
 
 /// What modules_to_save copies, in elements.
@@ -262,8 +262,9 @@ void add_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArgume
   }
   add(MemoryClass::kWeights, "adapter", e * adapters + 4 * magnitudes);
   add(MemoryClass::kWeights, "copies of modules_to_save", e * copies.all);
-  add(MemoryClass::kMaster, "what fp32 masters have beyond bf16",
-      e == 4 || args.bf16_stochastic_rounding ? 0 : 2 * (trainable - magnitudes));
+  const bool beside = e != 4 && !args.bf16_stochastic_rounding, half = compute == DType::kF16;
+  add(MemoryClass::kMaster, half ? "fp32 masters" : "what fp32 masters have beyond bf16",
+      !beside ? 0 : (half ? 4 : 2) * (trainable - magnitudes));
   add(MemoryClass::kGradients, "gradients", 4 * vectors + gradient_bytes(args, compute) * (trainable - vectors));
   add(MemoryClass::kOptimizer, optimizer_words(args), optimizer_bytes(shape, args));
 }
@@ -277,7 +278,7 @@ int64_t MemoryPlan::total() const {
 }
 
 DType compute_dtype(const TrainingArguments& args) {
-  return args.bf16 || args.fp16 ? DType::kBF16 : DType::kF32;
+  return args.bf16 ? DType::kBF16 : args.fp16 ? DType::kF16 : DType::kF32;
 }
 
 int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args) {

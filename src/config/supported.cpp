@@ -18,9 +18,6 @@ void check_supported(Settings& settings) {
                     fmt::format("WORLD_SIZE is {}: more than one rank is not part of this version", ranks),
                     "start one process; gradient_accumulation_steps gives the batch of several");
   }
-  if (args.fp16 && args.strict_precision) {
-    refuse("fp16", "training in fp16", "use \"bf16\": true, or leave strict_precision false");
-  }
 }
 
 }  // namespace lathe

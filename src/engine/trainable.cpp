@@ -37,16 +37,18 @@ ops::MasterWeight owned_master(const at::Tensor& given, at::ScalarType computed,
   if (alone || given.scalar_type() == computed) master.weight.copy_(given);
   if (alone) return master;
   const MemoryScope scope(MemoryClass::kMaster);
-  master.rest = untouched_zeros_like(given, given.is_cpu() ? at::kShort : at::kFloat);
-  if (given.scalar_type() != computed || !given.is_cpu()) ops::assign_master(master, given);
+  const bool split = given.is_cpu() && computed == at::kBFloat16;
+  master.rest = untouched_zeros_like(given, split ? at::kShort : at::kFloat);
+  if (given.scalar_type() != computed || !split) ops::assign_master(master, given);
   return master;
 }
 
 at::Tensor gradient_of(const ops::MasterWeight& master, GradientStorage storage) {
   const at::Tensor& weight = master.weight;
-  const bool narrow = storage == GradientStorage::kComputeType && weight.dim() > 1 && weight.is_cpu();
+  const bool narrow = storage == GradientStorage::kComputeType && weight.dim() > 1 && weight.is_cpu() &&
+                      weight.scalar_type() == at::kBFloat16;
   const MemoryScope scope(MemoryClass::kGradients);
-  return untouched_zeros_like(weight, narrow ? weight.scalar_type() : at::kFloat);
+  return untouched_zeros_like(weight, narrow ? at::kBFloat16 : at::kFloat);
 }
 
 }  // namespace

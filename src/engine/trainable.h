@@ -22,7 +22,7 @@ struct TrainableParameter {
   bool fresh = true;         ///< nothing of this update was written to the gradient yet
 };
 
-/// What the gradients of matrices are kept in. Those of biases and norms, and on a GPU, are always fp32.
+/// What the gradients of matrices are kept in. Those of biases and norms, of fp16 weights and on a GPU are always fp32.
 enum class GradientStorage : uint8_t {
   kFloat,        ///< added up in fp32 over micro-batches
   kComputeType,  ///< as the product rounds them: an update has one micro-batch, so nothing is added up

@@ -2,13 +2,15 @@
 // Causal attention of one row and one key/value head, with the query heads that share it. Sums, scores and softmax are
 // fp32; nothing of length × length exists, and backward needs nothing from forward beside its result but one number a
 // query and head. Where the processor multiplies pairs of bf16 (AVX512_BF16), bf16 values stay bf16: probabilities and
-// the scores' gradients are rounded to bf16 for their products, as flash attention does. Elsewhere values become fp32.
+// the scores' gradients are rounded to bf16 for their products, as flash attention does. Elsewhere, and in fp16, values
+// become fp32.
 //
 // D head dim, S query tokens of the row, G query heads of the group. Single-threaded; safe to call concurrently on
 // other rows or heads. Nothing is allocated. NaN and infinity reach the results.
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
@@ -45,7 +47,7 @@ template <typename T>
 template <typename T>
 [[nodiscard]] int64_t attention_backward_workspace(const AttentionTask& task);
 
-/// out = softmax(q kᵀ / √D) v, for T float and Bf16. @param lse may be null
+/// out = softmax(q kᵀ / √D) v, for T float, Bf16 and F16. @param lse may be null
 template <typename T>
 void attention(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTask& task, float* workspace);
 template <typename T>

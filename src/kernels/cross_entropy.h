@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
@@ -21,6 +22,8 @@ struct CrossEntropy {
 void cross_entropy(float* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
                    const CrossEntropy& options);
 void cross_entropy(Bf16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
+                   const CrossEntropy& options);
+void cross_entropy(F16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
                    const CrossEntropy& options);
 
 }  // namespace lathe::kernels

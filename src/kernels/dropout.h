@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
@@ -27,5 +28,6 @@ struct DropoutDraw {
 /// @param first a multiple of kDropoutBlock
 void dropout(const float* x, float* y, int64_t first, int64_t count, const DropoutDraw& draw);
 void dropout(const Bf16* x, Bf16* y, int64_t first, int64_t count, const DropoutDraw& draw);
+void dropout(const F16* x, F16* y, int64_t first, int64_t count, const DropoutDraw& draw);
 
 }  // namespace lathe::kernels

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 #include "kernels/dynamic_map.h"
 
 namespace lathe::kernels {
@@ -32,6 +33,7 @@ void quantize_4bit(const float* x, uint8_t* codes, float* absmax, int64_t count,
 /// @param codes, absmax of whole blocks from the first on
 void dequantize_4bit(const uint8_t* codes, const float* absmax, float* y, int64_t count, FourBitType type);
 void dequantize_4bit(const uint8_t* codes, const float* absmax, Bf16* y, int64_t count, FourBitType type);
+void dequantize_4bit(const uint8_t* codes, const float* absmax, F16* y, int64_t count, FourBitType type);
 
 /// Double quantisation: scales less their mean, in blocks of kAbsmaxBlock, in codes of the signed dynamic map
 /// (kernels/dynamic_map.h).
@@ -48,5 +50,6 @@ void quantize_int8(const float* x, int8_t* codes, float* absmax, int64_t rows, i
 /// y = code · (absmax / 127), rounded to the type of y.
 void dequantize_int8(const int8_t* codes, const float* absmax, float* y, int64_t rows, int64_t width);
 void dequantize_int8(const int8_t* codes, const float* absmax, Bf16* y, int64_t rows, int64_t width);
+void dequantize_int8(const int8_t* codes, const float* absmax, F16* y, int64_t rows, int64_t width);
 
 }  // namespace lathe::kernels

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
@@ -15,6 +16,7 @@ namespace lathe::kernels {
 /// null
 void rms_norm(const float* x, const float* weight, float* y, float* rstd, int64_t rows, int64_t width, float epsilon);
 void rms_norm(const Bf16* x, const Bf16* weight, Bf16* y, float* rstd, int64_t rows, int64_t width, float epsilon);
+void rms_norm(const F16* x, const F16* weight, F16* y, float* rstd, int64_t rows, int64_t width, float epsilon);
 
 /// @param dy, x [N,H]  @param weight [H]  @param rstd [N] of the forward
 /// @param dx out: [N,H], may be dy; null: not computed
@@ -22,6 +24,8 @@ void rms_norm(const Bf16* x, const Bf16* weight, Bf16* y, float* rstd, int64_t r
 void rms_norm_backward(const float* dy, const float* x, const float* weight, const float* rstd, float* dx,
                        float* dweight, int64_t rows, int64_t width);
 void rms_norm_backward(const Bf16* dy, const Bf16* x, const Bf16* weight, const float* rstd, Bf16* dx, float* dweight,
+                       int64_t rows, int64_t width);
+void rms_norm_backward(const F16* dy, const F16* x, const F16* weight, const float* rstd, F16* dx, float* dweight,
                        int64_t rows, int64_t width);
 
 }  // namespace lathe::kernels

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
@@ -14,5 +15,6 @@ namespace lathe::kernels {
 void rotary(float* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
             bool inverse);
 void rotary(Bf16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim, bool inverse);
+void rotary(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim, bool inverse);
 
 }  // namespace lathe::kernels

@@ -119,7 +119,8 @@ struct CausalLM::Impl {
 };
 
 CausalLM::CausalLM(ModelShape shape, ModelOptions options) {
-  LATHE_ASSERT(options.compute_dtype == at::kFloat || options.compute_dtype == at::kBFloat16);
+  LATHE_ASSERT(options.compute_dtype == at::kFloat || options.compute_dtype == at::kBFloat16 ||
+               options.compute_dtype == at::kHalf);
   LATHE_ASSERT(options.loss_chunk_tokens > 0);
   RopeFrequencies rope = rope_frequencies(shape);
   rope.inverse = rope.inverse.to(options.device);

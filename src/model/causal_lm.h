@@ -31,7 +31,7 @@ enum class Recompute : uint8_t {
 };
 
 struct ModelOptions {
-  at::ScalarType compute_dtype;  ///< kFloat or kBFloat16
+  at::ScalarType compute_dtype;  ///< kFloat, kBFloat16 or, on a CPU, kHalf
   LoraSettings lora;
   Recompute recompute = Recompute::kNothing;
   int64_t loss_chunk_tokens = 256;  ///< rows of logits alive at once, or up to a quarter more

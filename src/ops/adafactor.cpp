@@ -94,7 +94,7 @@ void adafactor_matrix(const MasterWeight& master, const at::Tensor& gradient, co
   const ProfileScope profiled(ProfileKind::kOp, "adafactor");
   std::vector<float> by_row, by_column;
   double sum = 0;
-  with_elements(gradient, [&](auto element) {
+  with_gradients(gradient, [&](auto element) {
     using T = decltype(element);
     const Gradients<T> gradients{elements<T>(gradient), num_rows, num_columns, static_cast<float>(step.gradient_scale)};
     decay_into(rows, gradients.squares_of_rows({}), num_columns, step);
@@ -125,7 +125,7 @@ void adafactor_vector(const MasterWeight& master, const at::Tensor& gradient, co
   const ProfileScope profiled(ProfileKind::kOp, "adafactor");
   std::vector<float> by_element;
   double sum = 0;
-  with_elements(gradient, [&](auto element) {
+  with_gradients(gradient, [&](auto element) {
     using T = decltype(element);
     const Gradients<T> gradients{elements<T>(gradient), 1, count, static_cast<float>(step.gradient_scale)};
     decay_into(squares, gradients.squares_of_columns(), 1, step);

@@ -11,7 +11,7 @@ enum class Quantization : uint8_t { kNf4, kFp4, kInt8 };
 struct QuantizationSettings {
   Quantization kind = Quantization::kNf4;
   bool double_quantized = true;  ///< 4 bits: the scales are held in 8 bits themselves
-  /// Products with the weight are worked out in this type, whatever the type of x: kFloat or kBFloat16.
+  /// Products with the weight are worked out in this type, whatever the type of x: kFloat, kBFloat16 or kHalf.
   at::ScalarType compute_dtype = at::ScalarType::BFloat16;
 };
 
@@ -24,7 +24,7 @@ class QuantizedWeight {
 
   /// [O,I] in the compute type, in workspace: to be dropped after the product it was opened for.
   [[nodiscard]] at::Tensor open() const;
-  [[nodiscard]] at::Tensor open(at::ScalarType dtype) const;  ///< kFloat or kBFloat16
+  [[nodiscard]] at::Tensor open(at::ScalarType dtype) const;  ///< kFloat, kBFloat16 or kHalf
 
   [[nodiscard]] int64_t out_features() const { return out_features_; }
   [[nodiscard]] int64_t in_features() const { return in_features_; }

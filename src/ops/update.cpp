@@ -25,6 +25,22 @@ kernels::SplitMaster halves(const MasterWeight& master, int64_t begin) {
   return {mutable_elements<kernels::Bf16>(master.weight) + begin, mutable_elements<int16_t>(master.rest) + begin};
 }
 
+bool is_split(const MasterWeight& master) {
+  return master.rest.defined() && master.rest.scalar_type() == at::kShort;
+}
+
+/// The master where it lies whole, in fp32: beside the weight, or the weight itself.
+const at::Tensor& whole(const MasterWeight& master) {
+  const at::Tensor& values = master.rest.defined() ? master.rest : master.weight;
+  LATHE_ASSERT(values.scalar_type() == at::kFloat && values.is_contiguous() && values.numel() == master.weight.numel());
+  return values;
+}
+
+/// After the whole master beside a weight has changed.
+void round_from_whole(const MasterWeight& master) {
+  if (master.rest.defined() && !is_split(master)) at::Tensor(master.weight).copy_(master.rest);
+}
+
 void check_moment(const BlockwiseMoment& moment, int64_t count) {
   LATHE_ASSERT(moment.codes.is_contiguous() && moment.codes.scalar_type() == at::kByte &&
                moment.codes.numel() == count);
@@ -53,7 +69,7 @@ double sum_of_squares(const at::Tensor& x) {
   if (x.is_cuda()) return cuda::sum_of_squares(cuda::queue_of(x), x);
   const int64_t count = x.numel();
   std::vector<double> parts(static_cast<size_t>((count + kElementsATask - 1) / kElementsATask));
-  with_elements(x, [&](auto element) {
+  with_gradients(x, [&](auto element) {
     using T = decltype(element);
     at::parallel_for(0, static_cast<int64_t>(parts.size()), 1, [&](int64_t first, int64_t last) {
       for (int64_t part = first; part < last; ++part) {
@@ -90,8 +106,9 @@ void assign_master(const MasterWeight& master, const at::Tensor& values) {
 }
 
 at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count) {
-  if (!master.rest.defined()) return master.weight.view({-1}).narrow(0, begin, count);
-  if (master.rest.scalar_type() == at::kFloat) return master.rest.view({-1}).narrow(0, begin, count);
+  if (!is_split(master)) {
+    return (master.rest.defined() ? master.rest : master.weight).view({-1}).narrow(0, begin, count);
+  }
   at::Tensor values = at::empty({count}, at::dtype(at::kFloat));
   const kernels::SplitMaster from = halves(master, begin);
   at::parallel_for(0, count, kElementsATask, [&](int64_t first, int64_t last) {
@@ -110,34 +127,32 @@ void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Ten
   LATHE_ASSERT(master.weight.is_contiguous() && gradient.is_contiguous() && gradient.numel() == count);
   const ProfileScope profiled(ProfileKind::kOp, "adamw");
   if (master.weight.is_cuda()) {
-    const at::Tensor& values = master.rest.defined() ? master.rest : master.weight;
-    LATHE_ASSERT(values.scalar_type() == at::kFloat && gradient.scalar_type() == at::kFloat);
-    cuda::adamw(cuda::queue_of(values), values, gradient, exp_avg, exp_avg_sq, step);
-    if (master.rest.defined()) at::Tensor(master.weight).copy_(master.rest);
-    return;
+    LATHE_ASSERT(gradient.scalar_type() == at::kFloat);
+    cuda::adamw(cuda::queue_of(gradient), whole(master), gradient, exp_avg, exp_avg_sq, step);
+    return round_from_whole(master);
   }
   constexpr int64_t kBlock = kernels::kDropoutBlock;  // draws begin at its multiples
   const int64_t blocks = (count + kBlock - 1) / kBlock;
-  with_elements(gradient, [&](auto element) {
+  with_gradients(gradient, [&](auto element) {
     using T = decltype(element);
     at::parallel_for(0, blocks, kElementsATask / kBlock, [&](int64_t first, int64_t last) {
       const int64_t begin = first * kBlock, end = std::min(count, last * kBlock);
       float* m = mutable_elements<float>(exp_avg) + begin;
       float* v = mutable_elements<float>(exp_avg_sq) + begin;
       const T* g = elements<T>(gradient) + begin;
-      if (master.rest.defined()) {
+      if (is_split(master)) {
         kernels::adamw(halves(master, begin), g, m, v, end - begin, step);
       } else if (master.weight.scalar_type() == at::kBFloat16) {
         kernels::adamw(mutable_elements<kernels::Bf16>(master.weight) + begin, g, m, v, begin, end - begin, step,
                        draw_of(rounding));
       } else if constexpr (std::is_same_v<T, float>) {
-        LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
-        kernels::adamw(mutable_elements<float>(master.weight) + begin, g, m, v, end - begin, step);
+        kernels::adamw(mutable_elements<float>(whole(master)) + begin, g, m, v, end - begin, step);
       } else {
-        LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+        LATHE_ASSERT(false);  // whole masters have fp32 gradients
       }
     });
   });
+  round_from_whole(master);
 }
 
 void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const BlockwiseMoment& exp_avg,
@@ -147,7 +162,7 @@ void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const Bl
   check_moment(exp_avg_sq, count);
   LATHE_ASSERT(master.weight.is_contiguous() && gradient.is_contiguous() && gradient.numel() == count);
   const ProfileScope profiled(ProfileKind::kOp, "adamw_8bit");
-  with_elements(gradient, [&](auto element) {
+  with_gradients(gradient, [&](auto element) {
     using T = decltype(element);
     // Pieces are whole blocks: a scale belongs to one thread.
     constexpr int64_t kBlock = kernels::kDynamicBlock;
@@ -155,28 +170,27 @@ void adamw_8bit(const MasterWeight& master, const at::Tensor& gradient, const Bl
       const int64_t begin = first * kBlock, size = std::min(last * kBlock, count) - begin;
       const T* g = elements<T>(gradient) + begin;
       const kernels::EightBitMoments moments{from_block(exp_avg, first), from_block(exp_avg_sq, first)};
-      if (master.rest.defined()) {
+      if (is_split(master)) {
         kernels::adamw_8bit(halves(master, begin), g, moments, size, step);
       } else if constexpr (std::is_same_v<T, float>) {
-        LATHE_ASSERT(master.weight.scalar_type() == at::kFloat);
-        kernels::adamw_8bit(mutable_elements<float>(master.weight) + begin, g, moments, size, step);
+        kernels::adamw_8bit(mutable_elements<float>(whole(master)) + begin, g, moments, size, step);
       } else {
-        LATHE_ASSERT(false);  // fp32 weights have fp32 gradients
+        LATHE_ASSERT(false);  // whole masters have fp32 gradients
       }
     });
   });
+  round_from_whole(master);
 }
 
 void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, double gradient_scale,
                       const std::function<void(const UpdatePiece&)>& body) {
   const int64_t count = master.weight.numel();
-  const bool split = master.rest.defined();
+  const bool split = is_split(master);
   LATHE_ASSERT(master.weight.is_cpu() && master.weight.is_contiguous());
   LATHE_ASSERT(gradient.is_contiguous() && gradient.numel() == count);
-  LATHE_ASSERT(split || master.weight.scalar_type() == at::kFloat);
   const ProfileScope profiled(ProfileKind::kOp, "update");
   const auto scale = static_cast<float>(gradient_scale);
-  with_elements(gradient, [&](auto element) {
+  with_gradients(gradient, [&](auto element) {
     using T = decltype(element);
     at::parallel_for(0, (count + kUpdatePiece - 1) / kUpdatePiece, kElementsATask / kUpdatePiece,
                      [&](int64_t first, int64_t last) {
@@ -190,11 +204,12 @@ void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, do
                            body({begin, size, weights, gradients});
                            kernels::split_master(weights, both, size);
                          } else {
-                           body({begin, size, mutable_elements<float>(master.weight) + begin, gradients});
+                           body({begin, size, mutable_elements<float>(whole(master)) + begin, gradients});
                          }
                        }
                      });
   });
+  round_from_whole(master);
 }
 
 }  // namespace lathe::ops

@@ -14,11 +14,11 @@ namespace lathe::ops {
 [[nodiscard]] double sum_of_squares(const at::Tensor& x);
 
 /// Weights that train. Those computed with in fp32 are their own master; those in bf16 have the rest of an fp32 master
-/// beside them (kernels/split_master.h); on a GPU, where no kernel knows halves, the whole master. bf16 weights without
-/// a rest are all there is: their updates are rounded by draws. Contiguous.
+/// beside them (kernels/split_master.h); on a GPU, where no kernel knows halves, the whole master, and so have those in
+/// fp16. bf16 weights without a rest are all there is: their updates are rounded by draws. Contiguous.
 struct MasterWeight {
-  at::Tensor weight;  ///< what the model reads: fp32, or bf16
-  at::Tensor rest;    ///< same shape: int16; fp32 on a GPU; undefined with fp32 weights and without a master
+  at::Tensor weight;  ///< what the model reads: fp32, bf16 or fp16
+  at::Tensor rest;    ///< same shape: int16; fp32 on a GPU and with fp16; undefined with fp32 and without a master
 };
 
 /// What the draws of one parameter's rounding depend on, beside the element's place in it.
@@ -33,7 +33,7 @@ void assign_master(const MasterWeight& master, const at::Tensor& values);
 /// Elements [begin, begin + count) of the flattened master, fp32; a view where it is fp32 itself.
 [[nodiscard]] at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count);
 
-/// One update (kernels/adamw.h); a bf16 weight comes out rounded from its new master. All contiguous and of one shape.
+/// One update (kernels/adamw.h); a narrow weight comes out rounded from its new master. All contiguous and of one shape.
 /// @param gradient fp32; with bf16 weights of a CPU bf16 too  @param exp_avg, exp_avg_sq fp32, updated in place
 /// @param rounding of bf16 weights without a master, on a CPU
 void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,
@@ -60,7 +60,7 @@ struct UpdatePiece {
 };
 
 /// Calls body for all of a parameter, piece by piece, on several threads: for rules that look at one element alone and
-/// are not worth a kernel. A bf16 weight comes out rounded from its new master. On a CPU; all contiguous.
+/// are not worth a kernel. A narrow weight comes out rounded from its new master. On a CPU; all contiguous.
 /// @param gradient fp32; with bf16 weights bf16 too
 void update_in_pieces(const MasterWeight& master, const at::Tensor& gradient, double gradient_scale,
                       const std::function<void(const UpdatePiece&)>& body);

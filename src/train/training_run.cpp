@@ -23,6 +23,7 @@
 #include "model/dora.h"
 #include "ops/cpu_allocator.h"
 #include "ops/device.h"
+#include "ops/dtype.h"
 #include "ops/profile.h"
 #include "train/callbacks.h"
 #include "train/checkpoint.h"
@@ -129,6 +130,7 @@ std::optional<ops::QuantizationSettings> quantization(const TrainingArguments& a
                                    .double_quantized = args.bnb_4bit_use_double_quant,
                                    .compute_dtype = !four || computed.empty() ? dtype
                                                     : computed == "float32"   ? at::kFloat
+                                                    : computed == "float16"   ? at::kHalf
                                                                               : at::kBFloat16};
 }
 
@@ -266,7 +268,7 @@ struct TrainingRun::Impl {
 
 void TrainingRun::Impl::read_data() {
   shape = read_model_shape(model_directory);
-  dtype = compute_dtype(args) == DType::kBF16 ? at::kBFloat16 : at::kFloat;
+  dtype = ops::to_scalar_type(compute_dtype(args));
   first_adapter = std::async(std::launch::async, [this] { return make_adapter(args, shape, dtype); });
   tokenizer = Tokenizer::load(model_directory);
   check_vocabulary(tokenizer->vocab_size(), shape, model_directory);

@@ -42,6 +42,10 @@ TEST(Checks, Fp16BecomesBf16AndSaysSo) {
   EXPECT_THAT(chosen.notes, Not(Contains(HasSubstr("computes in bf16"))));
   const LoadedConfig full = load_with(R"("bf16": false, "fp16": false)");
   EXPECT_FALSE(full.args.bf16 || full.args.fp16);
+  const LoadedConfig strict = load_with(R"("fp16": true, "strict_precision": true)");
+  EXPECT_TRUE(strict.args.fp16);
+  EXPECT_FALSE(strict.args.bf16);
+  EXPECT_THAT(strict.notes, Not(Contains(HasSubstr("computes in bf16"))));
   const LoadedConfig overridden = load_with(R"("fp16": true, "bf16": false)", {"bf16=true"});
   EXPECT_TRUE(overridden.args.bf16);
   EXPECT_FALSE(overridden.args.fp16);
@@ -60,11 +64,9 @@ TEST(Checks, QuantisedWeights) {
   const LoadedConfig half = load_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "float16")");
   EXPECT_EQ(half.args.bnb_4bit_compute_dtype, "bfloat16");
   EXPECT_THAT(half.notes, Contains(HasSubstr("products are worked out in bf16")));
-  EXPECT_EQ(sentence_with(
-                R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)"),
-            "FILE:3: 'bnb_4bit_compute_dtype': products in fp16 are not part of this version; use \"bfloat16\" or "
-            "\"float32\", or leave "
-            "strict_precision false");
+  const LoadedConfig strict = load_with(
+      R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)");
+  EXPECT_EQ(strict.args.bnb_4bit_compute_dtype, "float16");
   EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_quant_type": "int4")"),
               HasSubstr("'bnb_4bit_quant_type': \"int4\" is not supported; allowed: nf4 | fp4"));
   EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "int8")"),

@@ -8,9 +8,6 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
-  EXPECT_EQ(sentence_with("\"fp16\": true, \"strict_precision\": true"),
-            "FILE:3: 'fp16': training in fp16 is not part of this version; use \"bf16\": true, or leave "
-            "strict_precision false");
   EXPECT_EQ(sentence_with("\"optim\": \"adalomo\""),
             "FILE:3: 'optim': \"adalomo\" is not part of this version; use \"adafactor\"");
   EXPECT_THAT(sentence_with("\"lr_scheduler_type\": \"greedy\""),

@@ -25,6 +25,7 @@ struct Case {
   bool dora = false;
   const char* optim = "adamw_torch";
   bool masters = true;
+  bool fp16 = false;
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -41,7 +42,7 @@ ModelShape shape_of(const Case& c) {
 
 TrainingArguments arguments_of(const Case& c) {
   TrainingArguments args;
-  args.use_lora = c.lora, args.bf16 = c.bf16, args.fp16 = false;
+  args.use_lora = c.lora, args.bf16 = c.bf16, args.fp16 = c.fp16;
   args.gradient_checkpointing = *c.recomputed != 0;
   if (args.gradient_checkpointing) args.gradient_checkpointing_scope = c.recomputed;
   args.lora_dropout = c.dropout, args.lora_r = 8, args.lora_target_modules = "all-linear";
@@ -76,7 +77,7 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   const Case c = GetParam();
   const ModelShape shape = shape_of(c);
   const TrainingArguments args = arguments_of(c);
-  const at::ScalarType dtype = c.bf16 ? at::kBFloat16 : at::kFloat;
+  const at::ScalarType dtype = c.bf16 ? at::kBFloat16 : c.fp16 ? at::kHalf : at::kFloat;
   const int64_t before = cpu_ledger().current_total();
   TensorMap weights;
   {
@@ -126,7 +127,7 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   const int64_t count = trainable_parameters(shape, args);
   EXPECT_EQ(count, store.num_trainable());
   const LoadShape load{c.rows * c.length, c.length, c.rows * c.length};
-  const MemoryPlan plan = plan_memory(shape, args, load, c.bf16 ? DType::kBF16 : DType::kF32, count);
+  const MemoryPlan plan = plan_memory(shape, args, load, compute_dtype(args), count);
   const double share = static_cast<double>(plan.total()) / static_cast<double>(peak);
   RecordProperty("plan_to_peak_percent", static_cast<int>(100 * share));
   EXPECT_GE(share, 1.0) << describe(plan, peak);
@@ -142,6 +143,24 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, PlanPeak,
     ::testing::Values(
         Case{"lora_fp32", true, false, "", 0, 1500, 2, 160}, Case{"lora_bf16", true, true, "", 0, 1500, 2, 160},
+        Case{.name = "lora_fp16",
+             .lora = true,
+             .bf16 = false,
+             .recomputed = "",
+             .dropout = 0,
+             .vocabulary = 1500,
+             .rows = 2,
+             .length = 160,
+             .fp16 = true},
+        Case{.name = "full_fp16",
+             .lora = false,
+             .bf16 = false,
+             .recomputed = "mlp",
+             .dropout = 0,
+             .vocabulary = 1500,
+             .rows = 2,
+             .length = 100,
+             .fp16 = true},
         Case{"lora_bf16_dropout", true, true, "", 0.1, 1500, 2, 160},
         Case{"lora_bf16_checkpointing", true, true, "layer", 0.1, 1500, 2, 160},
         Case{"lora_bf16_mlp_again", true, true, "mlp", 0, 1500, 2, 160},

@@ -112,6 +112,19 @@ TEST(ParameterStore, WithoutMastersBf16IsAllThereIs) {
   EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kBFloat16)));
 }
 
+TEST(ParameterStore, Fp16HasItsWholeMasterBesideIt) {
+  TensorMap map = weights(at::kFloat);
+  const at::Tensor given = map[kQuery].clone();
+  ParameterStore store(tiny(true), std::move(map), {kQuery, kNorm}, at::kHalf, GradientStorage::kComputeType);
+  const TrainableParameter& query = store.parameters()[0];
+  EXPECT_TRUE(at::equal(query.master.weight, given.to(at::kHalf)));
+  EXPECT_TRUE(at::equal(query.master.rest, given));
+  EXPECT_EQ(query.gradient.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(store.master(0).tensor, given));
+  store.load_trained({{kQuery, given + 1.0}, {kNorm, at::ones({4})}});
+  EXPECT_TRUE(at::equal(store.acquire(BlockId::decoder(0)).get(Site::kQ), (given + 1.0).to(at::kHalf)));
+}
+
 TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
   TensorMap map = weights(at::kFloat);
   const at::Tensor given = map[kQuery];

@@ -1,5 +1,5 @@
 #pragma once
-// What the tests of kernels share: every instruction set at hand, awkward sizes, values of both types, torch's results.
+// What the tests of kernels share: every instruction set at hand, awkward sizes, values of all types, torch's results.
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
@@ -50,11 +50,13 @@ std::vector<T> from_json(const Json& list) {
   return values;
 }
 
-/// fp32: within so many roundings; bf16: within one ulp, for a rounding may tip over.
+/// fp32: within so many roundings; bf16 and fp16: within one ulp, for a rounding may tip over.
 template <typename T>
 void expect_close(const std::vector<T>& actual, const std::vector<T>& expected, double roundings = 8) {
   ASSERT_EQ(actual.size(), expected.size());
-  const double unit = std::is_same_v<T, Bf16> ? 2 * 0x1p-8 : roundings * 0x1p-24;
+  const double unit = std::is_same_v<T, Bf16>  ? 2 * 0x1p-8
+                      : std::is_same_v<T, F16> ? 2 * 0x1p-11
+                                               : roundings * 0x1p-24;
   for (size_t i = 0; i < actual.size(); ++i) {
     const double a = reference::wide(actual[i]), e = reference::wide(expected[i]);
     if (std::isnan(e)) {
@@ -74,7 +76,7 @@ inline Json torch_values(const std::string& operation) {
 
 template <typename T>
 std::string suffix() {
-  return std::is_same_v<T, Bf16> ? "_bf16" : "_f32";
+  return std::is_same_v<T, Bf16> ? "_bf16" : std::is_same_v<T, F16> ? "_f16" : "_f32";
 }
 
 template <typename T>
@@ -87,6 +89,6 @@ T infinity_of() {
   return reference::narrow<T>(std::numeric_limits<double>::infinity());
 }
 
-using ElementTypes = ::testing::Types<float, Bf16>;
+using ElementTypes = ::testing::Types<float, Bf16, F16>;
 
 }  // namespace lathe::kernels

@@ -1,6 +1,6 @@
-"""Writes values/kernels.json: what torch computes for the operations of src/kernels, in fp32 and bf16.
+"""Writes values/kernels.json: what torch computes for the operations of src/kernels, in fp32, bf16 and fp16.
 
-Made with torch 2.11.0 and the seed below; bf16 values are stored as the numbers they are.
+Made with torch 2.11.0 and the seeds below; narrow values are stored as the numbers they are.
 """
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def draw(*shape, dtype, scale=1.0):
     return (torch.randn(*shape) * scale).to(dtype).requires_grad_()
 
 
-for name, dtype in [("f32", torch.float32), ("bf16", torch.bfloat16)]:
+def operations(name, dtype):
     # transformers' Qwen2RMSNorm.forward, operation by operation
     x, weight = draw(3, 37, dtype=dtype), draw(37, dtype=dtype)
     wide = x.float()
@@ -54,6 +54,9 @@ for name, dtype in [("f32", torch.float32), ("bf16", torch.bfloat16)]:
         (loss.sum() * 0.25).backward()
         out[f"cross_entropy_{name}_{smoothing}"] = {"smoothing": smoothing, "scale": 0.25, "logits": flat(logits), "target": target.tolist(), "loss": flat(loss), "gradient": flat(logits.grad)}
 
+
+operations("f32", torch.float32)
+operations("bf16", torch.bfloat16)
 parameter = torch.randn(41).requires_grad_()
 optimizer = torch.optim.AdamW([parameter], lr=3e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
 steps = {"start": flat(parameter), "steps": []}
@@ -64,4 +67,6 @@ for _ in range(4):
     state = optimizer.state[parameter]
     steps["steps"].append({"gradient": flat(gradient), "parameter": flat(parameter), "exp_avg": flat(state["exp_avg"]), "exp_avg_sq": flat(state["exp_avg_sq"])})
 out["adamw"] = steps
+torch.manual_seed(19)
+operations("f16", torch.float16)
 Path(__file__).with_name("values").joinpath("kernels.json").write_text(json.dumps(out))

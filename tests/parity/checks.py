@@ -14,6 +14,8 @@ CONTROLS = {
     "another row order": lambda settings: {"data_seed": settings["seed"] + 1},
 }
 
+IN_32_BITS = {"adamw_bnb_8bit": "adamw_torch", "lion_8bit": "lion_32bit"}
+
 
 def controls_of(config: dict) -> dict:
     """CONTROLS, and what must not pass for a run with these settings."""
@@ -27,8 +29,10 @@ def controls_of(config: dict) -> dict:
     if config.get("label_smoothing_factor"):
         controls["no smoothing"] = lambda settings: {"label_smoothing_factor": 0.0}
         controls["half the smoothing"] = lambda settings: {"label_smoothing_factor": settings["label_smoothing_factor"] / 2}
+    if config["fp16"]:
+        controls["bf16 in its place"] = lambda settings: {"strict_precision": False}
     if "8bit" in config["optim"]:
-        controls["moments in fp32"] = lambda settings: {"optim": "adamw_torch"}
+        controls["moments in fp32"] = lambda settings: {"optim": IN_32_BITS[settings["optim"]]}
     return controls
 
 

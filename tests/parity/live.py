@@ -13,7 +13,7 @@ from cases import rows_file
 from checks import Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
 from compare import FP32, Bounds
 from lathe import Run, run, tail
-from live_case import attention_noise, bf16_bounds, last_eval, live_case, noise_bounds
+from live_case import attention_noise, bf16_bounds, fp16_bounds, last_eval, live_case, noise_bounds
 
 
 def check_tokens(binary: str, case: dict, config: dict, report: Report) -> None:
@@ -60,6 +60,8 @@ def main() -> int:
         bounds = FP32
         if config["bf16"]:
             bounds = bf16_bounds(attention_noise(live, theirs))
+        if config["fp16"]:
+            bounds = fp16_bounds(attention_noise(live, theirs))
         if "8bit" in config["optim"]:  # a last bit may tip a code
             bounds = noise_bounds(attention_noise(live, theirs), FP32)
         ours = Run(binary, config, work, "ours")
@@ -67,7 +69,7 @@ def main() -> int:
         check_initial_values(binary, config, work, expected, report)
         check_controls(binary, config, work, expected.log_history, bounds, report, controls_of(config))
         check_adapter_exchange(binary, live.case, ours, theirs, work, bounds, report)
-        if not config["bf16"]:  # bf16 has ties that rounding decides
+        if not config["bf16"] and not config["fp16"]:  # few bits have ties that rounding decides
             check_generation(binary, config, ours, report)
     return 1 if report.failures else 0
 

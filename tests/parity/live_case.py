@@ -63,5 +63,10 @@ def bf16_bounds(noise: Difference) -> Bounds:
     return noise_bounds(noise, Bounds(loss=3e-4, grad_norm=1e-2, adapter=0))
 
 
+def fp16_bounds(noise: Difference) -> Bounds:
+    """Three more bits than bf16 has."""
+    return noise_bounds(noise, Bounds(loss=3e-4 / 8, grad_norm=1e-2 / 8, adapter=0))
+
+
 def last_eval(log: list[dict]) -> float:
     return [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]

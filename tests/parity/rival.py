@@ -18,12 +18,13 @@ from prompt import IGNORE, encode_row, read_rows
 NOT_TRANSFORMERS = {"model_name_or_path", "data_path", "eval_data_path", "use_lora", "lora_r", "lora_alpha", "lora_dropout",
                     "lora_target_modules", "use_rslora", "max_seq_length", "use_qlora", "quantization_bit", "bnb_4bit_quant_type",
                     "bnb_4bit_use_double_quant", "bnb_4bit_compute_dtype", "modules_to_save", "ensure_weight_tying", "use_dora",
-                    "loraplus_lr_ratio", "loraplus_weight_decay"}
+                    "loraplus_lr_ratio", "loraplus_weight_decay", "strict_precision"}
 
 
 def load_base(config: dict, attention: str) -> torch.nn.Module:
     """A base under adapters is loaded in the type computed with; all of it trained, its weights are fp32 (autocast rounds them)."""
-    dtype = torch.bfloat16 if config["bf16"] and config["use_lora"] else torch.float32
+    narrow = torch.bfloat16 if config["bf16"] else torch.float16 if config["fp16"] else torch.float32
+    dtype = narrow if config["use_lora"] else torch.float32
     if config.get("use_qlora"):
         import quantized_base
         return quantized_base.load(config, dtype, attention)
@@ -45,7 +46,7 @@ def training_arguments(config: dict) -> TrainingArguments:
     unknown = sorted(set(keys) - set(known))
     if unknown:
         raise SystemExit(f"rival.py: transformers has no {unknown}")
-    return TrainingArguments(**keys, use_cpu=True, disable_tqdm=True, remove_unused_columns=False, dataloader_num_workers=0,
+    return TrainingArguments(**{**keys, "fp16": False}, use_cpu=True, disable_tqdm=True, remove_unused_columns=False, dataloader_num_workers=0,
                              dataloader_pin_memory=False, label_names=["labels"])
 
 
@@ -75,6 +76,13 @@ def loraplus_optimizer(config: dict, arguments: TrainingArguments, model: torch.
                                      loraplus_weight_decay=config["loraplus_weight_decay"], **settings)
 
 
+def compute_in_fp16(trainer: Trainer) -> None:
+    """Accelerate gives fp16 on a GPU alone: here its own autocast and scaling are switched on by hand."""
+    trainer.accelerator.state._mixed_precision = "fp16"
+    trainer.accelerator.native_amp = True
+    trainer.accelerator.scaler = torch.amp.GradScaler("cpu")
+
+
 def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
     arguments = training_arguments(config)
     trainer = Trainer(model=model, args=arguments, data_collator=collate,
@@ -82,6 +90,8 @@ def make_trainer(case: dict, config: dict, model: torch.nn.Module) -> Trainer:
                       train_dataset=encode_file(rows_file(case, "train"), config),
                       eval_dataset=encode_file(rows_file(case, "eval"), config))
     trainer.remove_callback(PrinterCallback)
+    if config["fp16"]:
+        compute_in_fp16(trainer)
     return trainer
 
 

@@ -77,6 +77,15 @@ TEST_F(CheckpointTest, FullTrainingInBf16GoesOnToTheBit) {
   EXPECT_FALSE(at::equal(values, values.to(at::kBFloat16).to(at::kFloat)));
 }
 
+TEST_F(CheckpointTest, StrictFp16GoesOnToTheBit) {
+  const std::vector<std::string> words = {"bf16=false", "fp16=true", "strict_precision=true", "learning_rate=0.001"};
+  expect_the_same_bits_of_the_adapter(words);
+  std::vector<std::string> whole = words;
+  whole.emplace_back("use_lora=false");
+  expect_the_same_bits_of_the_model(whole);
+  EXPECT_EQ(SafetensorsFile::open(out("model.safetensors")).tensors().at("model.norm.weight").dtype, DType::kF16);
+}
+
 TEST_F(CheckpointTest, WhatASaveKilledBeforeItsEndLeftIsDropped) {
   const std::vector<std::string> words = {"save_total_limit=2", "save_steps=1"};
   run(words);

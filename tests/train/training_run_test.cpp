@@ -21,15 +21,28 @@ TEST_F(TrainingRunTest, AnAdapterThatNeverMovedIsAFailure) {
   EXPECT_EQ(logged(json("trainer_state.json"), "loss").size(), 10u);
 }
 
-TEST_F(TrainingRunTest, WholeModelsTrainInBothPrecisions) {
-  for (const char* precision : {"bf16=true", "bf16=false"}) {
-    run({"use_lora=false", precision, "learning_rate=0.003"});
+TEST_F(TrainingRunTest, WholeModelsTrainInEveryPrecision) {
+  for (const char* precision : {"bf16=true", "bf16=false", "fp16=true"}) {
+    run({"use_lora=false", precision, "strict_precision=true", "learning_rate=0.003"});
     const std::vector<double> losses = logged(json("trainer_state.json"), "loss");
     EXPECT_LT(losses.back(), losses.front() - 0.05) << precision;
     EXPECT_TRUE(exists("model.safetensors"));
     EXPECT_TRUE(exists("config.json"));
     EXPECT_EQ(find_damage(out("checkpoint-10")), std::nullopt);
   }
+}
+
+/// fp16 itself: its numbers are fp16's and neither bf16's nor fp32's, and its state goes on to the bit (CheckpointTest).
+TEST_F(TrainingRunTest, StrictFp16IsAPrecisionOfItsOwn) {
+  const auto losses_of = [&](const std::vector<std::string>& words) {
+    run(words);
+    return logged(json("trainer_state.json"), "loss");
+  };
+  const std::vector<double> exact = losses_of({"bf16=false", "fp16=false"}), bf16 = losses_of({"bf16=true"}),
+                            fp16 = losses_of({"bf16=false", "fp16=true", "strict_precision=true"});
+  const double far = std::fabs(bf16.back() - exact.back()), near = std::fabs(fp16.back() - exact.back());
+  EXPECT_GT(near, 0);
+  EXPECT_LT(near, far);
 }
 
 /// At a rate whose updates lie far below a bf16 step of most weights: the run without masters learns what the one with

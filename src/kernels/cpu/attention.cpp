@@ -215,12 +215,19 @@ void attention_bf16(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, cons
                     float* workspace) {
   forward(in, out, lse, task, workspace);
 }
+void attention_f16(const AttentionInputs<F16>& in, F16* out, float* lse, const AttentionTask& task, float* workspace) {
+  forward(in, out, lse, task, workspace);
+}
 void attention_backward_f32(const AttentionInputs<float>& in, const float* dout, const AttentionGradientsOf<float>& out,
                             const AttentionTask& task, float* workspace) {
   backward(in, dout, out, task, workspace);
 }
 void attention_backward_bf16(const AttentionInputs<Bf16>& in, const Bf16* dout, const AttentionGradientsOf<Bf16>& out,
                              const AttentionTask& task, float* workspace) {
+  backward(in, dout, out, task, workspace);
+}
+void attention_backward_f16(const AttentionInputs<F16>& in, const F16* dout, const AttentionGradientsOf<F16>& out,
+                            const AttentionTask& task, float* workspace) {
   backward(in, dout, out, task, workspace);
 }
 
@@ -231,8 +238,10 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(attention_f32);
 HWY_EXPORT(attention_bf16);
+HWY_EXPORT(attention_f16);
 HWY_EXPORT(attention_backward_f32);
 HWY_EXPORT(attention_backward_bf16);
+HWY_EXPORT(attention_backward_f16);
 
 namespace {
 
@@ -267,6 +276,14 @@ int64_t attention_backward_workspace<float>(const AttentionTask& task) {
   return fp32_backward_workspace(task);
 }
 template <>
+int64_t attention_workspace<F16>(const AttentionTask& task) {
+  return fp32_workspace(task);
+}
+template <>
+int64_t attention_backward_workspace<F16>(const AttentionTask& task) {
+  return fp32_backward_workspace(task);
+}
+template <>
 int64_t attention_workspace<Bf16>(const AttentionTask& task) {
   if constexpr (bf16_pairs::kCompiled) {
     if (by_pairs()) return bf16_pairs::forward_workspace(task);
@@ -286,6 +303,10 @@ void attention(const AttentionInputs<float>& in, float* out, float* lse, const A
   HWY_DYNAMIC_DISPATCH(attention_f32)(in, out, lse, task, workspace);
 }
 template <>
+void attention(const AttentionInputs<F16>& in, F16* out, float* lse, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_f16)(in, out, lse, task, workspace);
+}
+template <>
 void attention(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
   if constexpr (bf16_pairs::kCompiled) {
     if (by_pairs()) return bf16_pairs::forward(in, out, lse, task, workspace);
@@ -297,6 +318,11 @@ template <>
 void attention_backward(const AttentionInputs<float>& in, const AttentionResults<float>& of,
                         const AttentionGradientsOf<float>& out, const AttentionTask& task, float* workspace) {
   HWY_DYNAMIC_DISPATCH(attention_backward_f32)(in, of.dout, out, task, workspace);
+}
+template <>
+void attention_backward(const AttentionInputs<F16>& in, const AttentionResults<F16>& of,
+                        const AttentionGradientsOf<F16>& out, const AttentionTask& task, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_backward_f16)(in, of.dout, out, task, workspace);
 }
 template <>
 void attention_backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of,

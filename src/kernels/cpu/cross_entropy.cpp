@@ -20,8 +20,19 @@ namespace lathe::kernels::HWY_NAMESPACE {
 constexpr int64_t kCrossEntropyBlock = 4096;
 
 template <typename T>
+T cross_entropy_lowest() {
+  if constexpr (std::is_same_v<T, Bf16>) {
+    return Bf16{0xff80};
+  } else if constexpr (std::is_same_v<T, F16>) {
+    return F16{0xfc00};
+  } else {
+    return -std::numeric_limits<float>::infinity();
+  }
+}
+
+template <typename T>
 float cross_entropy_max(const T* row, int64_t vocabulary) {
-  const T lowest = std::is_same_v<T, Bf16> ? T(0xff80) : static_cast<T>(-std::numeric_limits<float>::infinity());
+  const T lowest = cross_entropy_lowest<T>();
   V largest = hn::Set(D(), -std::numeric_limits<float>::infinity());
   for_each_vector(vocabulary, [&](int64_t i, auto part) HWY_ATTR {
     if constexpr (std::is_same_v<decltype(part), Part>) {
@@ -35,7 +46,7 @@ float cross_entropy_max(const T* row, int64_t vocabulary) {
 
 template <typename T>
 double cross_entropy_exp_sum(const T* row, int64_t vocabulary, float largest) {
-  const T lowest = std::is_same_v<T, Bf16> ? T(0xff80) : static_cast<T>(-std::numeric_limits<float>::infinity());
+  const T lowest = cross_entropy_lowest<T>();
   const V shift = hn::Set(D(), largest);
   double sum = 0;
   for (int64_t start = 0; start < vocabulary; start += kCrossEntropyBlock) {
@@ -113,6 +124,10 @@ void cross_entropy_bf16(Bf16* logits, const int64_t* targets, float* loss, int64
                         const CrossEntropy& options) {
   cross_entropy_rows(logits, targets, loss, rows, vocabulary, options);
 }
+void cross_entropy_f16(F16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
+                        const CrossEntropy& options) {
+  cross_entropy_rows(logits, targets, loss, rows, vocabulary, options);
+}
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -121,6 +136,7 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(cross_entropy_f32);
 HWY_EXPORT(cross_entropy_bf16);
+HWY_EXPORT(cross_entropy_f16);
 
 void cross_entropy(float* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
                    const CrossEntropy& options) {
@@ -130,6 +146,11 @@ void cross_entropy(float* logits, const int64_t* targets, float* loss, int64_t r
 void cross_entropy(Bf16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
                    const CrossEntropy& options) {
   HWY_DYNAMIC_DISPATCH(cross_entropy_bf16)(logits, targets, loss, rows, vocabulary, options);
+}
+
+void cross_entropy(F16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
+                   const CrossEntropy& options) {
+  HWY_DYNAMIC_DISPATCH(cross_entropy_f16)(logits, targets, loss, rows, vocabulary, options);
 }
 
 }  // namespace lathe::kernels

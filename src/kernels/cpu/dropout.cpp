@@ -32,6 +32,9 @@ void dropout_f32(const float* x, float* y, int64_t first, int64_t count, const D
 void dropout_bf16(const Bf16* x, Bf16* y, int64_t first, int64_t count, const DropoutDraw& draw) {
   dropout_range(x, y, first, count, draw);
 }
+void dropout_f16(const F16* x, F16* y, int64_t first, int64_t count, const DropoutDraw& draw) {
+  dropout_range(x, y, first, count, draw);
+}
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -40,6 +43,7 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(dropout_f32);
 HWY_EXPORT(dropout_bf16);
+HWY_EXPORT(dropout_f16);
 
 void dropout(const float* x, float* y, int64_t first, int64_t count, const DropoutDraw& draw) {
   HWY_DYNAMIC_DISPATCH(dropout_f32)(x, y, first, count, draw);
@@ -47,6 +51,10 @@ void dropout(const float* x, float* y, int64_t first, int64_t count, const Dropo
 
 void dropout(const Bf16* x, Bf16* y, int64_t first, int64_t count, const DropoutDraw& draw) {
   HWY_DYNAMIC_DISPATCH(dropout_bf16)(x, y, first, count, draw);
+}
+
+void dropout(const F16* x, F16* y, int64_t first, int64_t count, const DropoutDraw& draw) {
+  HWY_DYNAMIC_DISPATCH(dropout_f16)(x, y, first, count, draw);
 }
 
 }  // namespace lathe::kernels

@@ -89,10 +89,12 @@ HWY_INLINE I look_up(const Table<kLanes>& table, I index) {
   }
 }
 
-/// The 16 values of a block, rounded to T: fp32 bits, or bf16 in the low half of each.
+/// The 16 values of a block, rounded to T: fp32 bits, a bf16 in the high half of each, or a half in the low one.
 template <typename T>
-HWY_INLINE V opened_values(const float* values, V scale) {
-  return round_to<T>(hn::Mul(hn::LoadU(D(), values), scale));
+HWY_INLINE I opened_values(const float* values, V scale) {
+  const V opened = hn::Mul(hn::LoadU(D(), values), scale);
+  if constexpr (std::is_same_v<T, F16>) return hn::BitCast(DI(), bits_of_f16(opened));
+  return hn::BitCast(DI(), round_to<T>(opened));
 }
 
 template <typename T>
@@ -117,6 +119,10 @@ HWY_INLINE void store_pairs(I first, I second, Bf16* y) {
   hn::StoreU(pair, DI(), reinterpret_cast<int32_t*>(y));
 }
 
+HWY_INLINE void store_pairs(I first, I second, F16* y) {
+  hn::StoreU(hn::Or(first, hn::ShiftLeft<16>(second)), DI(), reinterpret_cast<int32_t*>(y));
+}
+
 template <typename T>
 HWY_INLINE void open_block(const uint8_t* codes, float absmax, T* y, const float* values) {
   constexpr size_t kLanes = hn::MaxLanes(D());
@@ -124,8 +130,8 @@ HWY_INLINE void open_block(const uint8_t* codes, float absmax, T* y, const float
   const hn::Rebind<uint8_t, DI> bytes;
   const V scale = hn::Set(D(), absmax);
   Table<kLanes> table;
-  table.part[0] = hn::BitCast(di, opened_values<T>(values, scale));
-  if constexpr (kLanes < 16) table.part[1] = hn::BitCast(di, opened_values<T>(values + kLanes, scale));
+  table.part[0] = opened_values<T>(values, scale);
+  if constexpr (kLanes < 16) table.part[1] = opened_values<T>(values + kLanes, scale);
   for (size_t i = 0; i < kFourBitBlock / 2; i += kLanes) {
     const I both = hn::PromoteTo(di, hn::LoadU(bytes, codes + i));
     const I first = look_up(table, hn::ShiftRight<4>(both));
@@ -155,6 +161,9 @@ void open_blocks_f32(const uint8_t* codes, const float* absmax, float* y, int64_
   open_blocks(codes, absmax, y, count, values);
 }
 void open_blocks_bf16(const uint8_t* codes, const float* absmax, Bf16* y, int64_t count, const float* values) {
+  open_blocks(codes, absmax, y, count, values);
+}
+void open_blocks_f16(const uint8_t* codes, const float* absmax, F16* y, int64_t count, const float* values) {
   open_blocks(codes, absmax, y, count, values);
 }
 
@@ -201,6 +210,9 @@ void open_rows_f32(const int8_t* codes, const float* absmax, float* y, int64_t r
 void open_rows_bf16(const int8_t* codes, const float* absmax, Bf16* y, int64_t rows, int64_t width) {
   open_rows(codes, absmax, y, rows, width);
 }
+void open_rows_f16(const int8_t* codes, const float* absmax, F16* y, int64_t rows, int64_t width) {
+  open_rows(codes, absmax, y, rows, width);
+}
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -210,9 +222,11 @@ namespace lathe::kernels {
 HWY_EXPORT(quantize_blocks);
 HWY_EXPORT(open_blocks_f32);
 HWY_EXPORT(open_blocks_bf16);
+HWY_EXPORT(open_blocks_f16);
 HWY_EXPORT(quantize_rows);
 HWY_EXPORT(open_rows_f32);
 HWY_EXPORT(open_rows_bf16);
+HWY_EXPORT(open_rows_f16);
 
 namespace {
 
@@ -243,6 +257,10 @@ void dequantize_4bit(const uint8_t* codes, const float* absmax, Bf16* y, int64_t
   HWY_DYNAMIC_DISPATCH(open_blocks_bf16)(codes, absmax, y, count, four_bit_values(type).data());
 }
 
+void dequantize_4bit(const uint8_t* codes, const float* absmax, F16* y, int64_t count, FourBitType type) {
+  HWY_DYNAMIC_DISPATCH(open_blocks_f16)(codes, absmax, y, count, four_bit_values(type).data());
+}
+
 void quantize_absmax(const float* x, uint8_t* codes, float* nested, int64_t count) {
   quantize_blockwise(x, codes, nested, count, DynamicMap::kSigned);
 }
@@ -263,6 +281,10 @@ void dequantize_int8(const int8_t* codes, const float* absmax, float* y, int64_t
 
 void dequantize_int8(const int8_t* codes, const float* absmax, Bf16* y, int64_t rows, int64_t width) {
   HWY_DYNAMIC_DISPATCH(open_rows_bf16)(codes, absmax, y, rows, width);
+}
+
+void dequantize_int8(const int8_t* codes, const float* absmax, F16* y, int64_t rows, int64_t width) {
+  HWY_DYNAMIC_DISPATCH(open_rows_f16)(codes, absmax, y, rows, width);
 }
 
 }  // namespace lathe::kernels

@@ -65,11 +65,19 @@ void rms_norm_forward_bf16(const Bf16* x, const Bf16* weight, Bf16* y, float* rs
                            float epsilon) {
   rms_norm_forward_rows(x, weight, y, rstd, rows, width, epsilon);
 }
+void rms_norm_forward_f16(const F16* x, const F16* weight, F16* y, float* rstd, int64_t rows, int64_t width,
+                           float epsilon) {
+  rms_norm_forward_rows(x, weight, y, rstd, rows, width, epsilon);
+}
 void rms_norm_backward_f32(const float* dy, const float* x, const float* weight, const float* rstd, float* dx,
                            float* dweight, int64_t rows, int64_t width) {
   rms_norm_backward_rows(dy, x, weight, rstd, dx, dweight, rows, width);
 }
 void rms_norm_backward_bf16(const Bf16* dy, const Bf16* x, const Bf16* weight, const float* rstd, Bf16* dx,
+                            float* dweight, int64_t rows, int64_t width) {
+  rms_norm_backward_rows(dy, x, weight, rstd, dx, dweight, rows, width);
+}
+void rms_norm_backward_f16(const F16* dy, const F16* x, const F16* weight, const float* rstd, F16* dx,
                             float* dweight, int64_t rows, int64_t width) {
   rms_norm_backward_rows(dy, x, weight, rstd, dx, dweight, rows, width);
 }
@@ -81,8 +89,10 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(rms_norm_forward_f32);
 HWY_EXPORT(rms_norm_forward_bf16);
+HWY_EXPORT(rms_norm_forward_f16);
 HWY_EXPORT(rms_norm_backward_f32);
 HWY_EXPORT(rms_norm_backward_bf16);
+HWY_EXPORT(rms_norm_backward_f16);
 
 void rms_norm(const float* x, const float* weight, float* y, float* rstd, int64_t rows, int64_t width, float epsilon) {
   HWY_DYNAMIC_DISPATCH(rms_norm_forward_f32)(x, weight, y, rstd, rows, width, epsilon);
@@ -90,6 +100,10 @@ void rms_norm(const float* x, const float* weight, float* y, float* rstd, int64_
 
 void rms_norm(const Bf16* x, const Bf16* weight, Bf16* y, float* rstd, int64_t rows, int64_t width, float epsilon) {
   HWY_DYNAMIC_DISPATCH(rms_norm_forward_bf16)(x, weight, y, rstd, rows, width, epsilon);
+}
+
+void rms_norm(const F16* x, const F16* weight, F16* y, float* rstd, int64_t rows, int64_t width, float epsilon) {
+  HWY_DYNAMIC_DISPATCH(rms_norm_forward_f16)(x, weight, y, rstd, rows, width, epsilon);
 }
 
 void rms_norm_backward(const float* dy, const float* x, const float* weight, const float* rstd, float* dx,
@@ -100,6 +114,11 @@ void rms_norm_backward(const float* dy, const float* x, const float* weight, con
 void rms_norm_backward(const Bf16* dy, const Bf16* x, const Bf16* weight, const float* rstd, Bf16* dx, float* dweight,
                        int64_t rows, int64_t width) {
   HWY_DYNAMIC_DISPATCH(rms_norm_backward_bf16)(dy, x, weight, rstd, dx, dweight, rows, width);
+}
+
+void rms_norm_backward(const F16* dy, const F16* x, const F16* weight, const float* rstd, F16* dx, float* dweight,
+                       int64_t rows, int64_t width) {
+  HWY_DYNAMIC_DISPATCH(rms_norm_backward_f16)(dy, x, weight, rstd, dx, dweight, rows, width);
 }
 
 }  // namespace lathe::kernels

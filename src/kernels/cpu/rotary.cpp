@@ -39,6 +39,10 @@ void rotate_bf16(Bf16* x, const float* cos, const float* sin, int64_t tokens, in
                  bool inverse) {
   rotate(x, cos, sin, tokens, heads, head_dim, inverse);
 }
+void rotate_f16(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
+                 bool inverse) {
+  rotate(x, cos, sin, tokens, heads, head_dim, inverse);
+}
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -47,6 +51,7 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(rotate_f32);
 HWY_EXPORT(rotate_bf16);
+HWY_EXPORT(rotate_f16);
 
 void rotary(float* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
             bool inverse) {
@@ -56,6 +61,11 @@ void rotary(float* x, const float* cos, const float* sin, int64_t tokens, int64_
 void rotary(Bf16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
             bool inverse) {
   HWY_DYNAMIC_DISPATCH(rotate_bf16)(x, cos, sin, tokens, heads, head_dim, inverse);
+}
+
+void rotary(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
+            bool inverse) {
+  HWY_DYNAMIC_DISPATCH(rotate_f16)(x, cos, sin, tokens, heads, head_dim, inverse);
 }
 
 }  // namespace lathe::kernels

@@ -58,10 +58,16 @@ void swiglu_forward_f32(const float* gate, const float* up, float* y, int64_t co
 void swiglu_forward_bf16(const Bf16* gate, const Bf16* up, Bf16* y, int64_t count) {
   swiglu_forward_range(gate, up, y, count);
 }
+void swiglu_forward_f16(const F16* gate, const F16* up, F16* y, int64_t count) {
+  swiglu_forward_range(gate, up, y, count);
+}
 void swiglu_backward_f32(float* dy, float* gate, float* up, int64_t count) {
   swiglu_backward_range(dy, gate, up, count);
 }
 void swiglu_backward_bf16(Bf16* dy, Bf16* gate, Bf16* up, int64_t count) {
+  swiglu_backward_range(dy, gate, up, count);
+}
+void swiglu_backward_f16(F16* dy, F16* gate, F16* up, int64_t count) {
   swiglu_backward_range(dy, gate, up, count);
 }
 
@@ -72,8 +78,10 @@ HWY_AFTER_NAMESPACE();
 namespace lathe::kernels {
 HWY_EXPORT(swiglu_forward_f32);
 HWY_EXPORT(swiglu_forward_bf16);
+HWY_EXPORT(swiglu_forward_f16);
 HWY_EXPORT(swiglu_backward_f32);
 HWY_EXPORT(swiglu_backward_bf16);
+HWY_EXPORT(swiglu_backward_f16);
 
 void swiglu(const float* gate, const float* up, float* y, int64_t count) {
   HWY_DYNAMIC_DISPATCH(swiglu_forward_f32)(gate, up, y, count);
@@ -83,12 +91,20 @@ void swiglu(const Bf16* gate, const Bf16* up, Bf16* y, int64_t count) {
   HWY_DYNAMIC_DISPATCH(swiglu_forward_bf16)(gate, up, y, count);
 }
 
+void swiglu(const F16* gate, const F16* up, F16* y, int64_t count) {
+  HWY_DYNAMIC_DISPATCH(swiglu_forward_f16)(gate, up, y, count);
+}
+
 void swiglu_backward(float* dy, float* gate, float* up, int64_t count) {
   HWY_DYNAMIC_DISPATCH(swiglu_backward_f32)(dy, gate, up, count);
 }
 
 void swiglu_backward(Bf16* dy, Bf16* gate, Bf16* up, int64_t count) {
   HWY_DYNAMIC_DISPATCH(swiglu_backward_bf16)(dy, gate, up, count);
+}
+
+void swiglu_backward(F16* dy, F16* gate, F16* up, int64_t count) {
+  HWY_DYNAMIC_DISPATCH(swiglu_backward_f16)(dy, gate, up, count);
 }
 
 }  // namespace lathe::kernels

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lathe::kernels::HWY_NAMESPACE {
@@ -39,9 +40,43 @@ HWY_INLINE V round_bf16(V v) {
   return hn::IfThenElse(hn::IsNaN(v), hn::BitCast(D(), hn::Set(du, 0x7fc00000U)), hn::BitCast(D(), kept));
 }
 
+/// The bits of the nearest half in the low 16 of each lane, ties to even; beyond the largest infinity, subnormal halves
+/// included; NaN becomes a quiet one.
+HWY_INLINE hn::Vec<DU> bits_of_f16(V v) {
+  const DU du;
+  const auto bits = hn::BitCast(du, v);
+  const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffffffU));
+  const auto sign = hn::ShiftRight<16>(hn::Xor(bits, magnitude));
+  // Rebiased by 112 in the exponent, then 13 bits rounded off: a carry goes on into the exponent, up to infinity.
+  const auto odd = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 1));
+  const auto normal = hn::ShiftRight<13>(hn::Add(hn::Add(magnitude, odd), hn::Set(du, 0xfffU - (112U << 23))));
+  // Below 2^-14: an addition of 0.5 leaves the 10 bits of a subnormal half at the end of the fp32, rounded by the sum.
+  const auto half = hn::Set(du, 0x3f000000U);
+  const auto small = hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(D(), magnitude), hn::BitCast(D(), half))), half);
+  const auto is_small = hn::Lt(hn::BitCast(DI(), magnitude), hn::Set(DI(), 0x38800000));
+  const auto is_beyond = hn::Gt(hn::BitCast(DI(), magnitude), hn::Set(DI(), 0x477fffff));
+  auto kept = hn::IfThenElse(hn::RebindMask(du, is_small), small, normal);
+  kept = hn::IfThenElse(hn::RebindMask(du, is_beyond), hn::Set(du, 0x7c00U), kept);
+  kept = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), hn::Set(du, 0x7e00U), kept);
+  return hn::Or(kept, sign);
+}
+
+/// The value of a half whose bits are the low 16 of each lane, exactly.
+HWY_INLINE V value_of_f16(hn::Vec<DU> bits) {
+  const DU du;
+  const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffU));
+  // As an fp32 with 112 too little in the exponent; the product puts that right, for subnormal halves too.
+  const V value = hn::Mul(hn::BitCast(D(), hn::ShiftLeft<13>(magnitude)), hn::Set(D(), 0x1p112F));
+  const auto endless = hn::Gt(hn::BitCast(DI(), magnitude), hn::Set(DI(), 0x7bff));
+  const auto exponent = hn::IfThenElseZero(hn::RebindMask(du, endless), hn::Set(du, 0x7f800000U));
+  const auto sign = hn::ShiftLeft<16>(hn::Xor(bits, magnitude));
+  return hn::BitCast(D(), hn::Or(hn::Or(hn::BitCast(du, value), exponent), sign));
+}
+
 template <typename T>
 HWY_INLINE V round_to(V v) {
   if constexpr (std::is_same_v<T, Bf16>) return round_bf16(v);
+  if constexpr (std::is_same_v<T, F16>) return value_of_f16(bits_of_f16(v));
   return v;
 }
 
@@ -54,6 +89,10 @@ HWY_INLINE V load(const Bf16* from, Whole) {
   return hn::BitCast(D(), hn::ShiftLeft<16>(wide));
 }
 
+HWY_INLINE V load(const F16* from, Whole) {
+  return value_of_f16(hn::PromoteTo(DU(), hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(from))));
+}
+
 HWY_INLINE void store(V v, float* to, Whole) {
   hn::StoreU(v, D(), to);
 }
@@ -62,6 +101,11 @@ HWY_INLINE void store(V v, Bf16* to, Whole) {
   // Below 2^16, so that the saturation of the narrowing never acts.
   const auto high = hn::BitCast(DI(), hn::ShiftRight<16>(hn::BitCast(DU(), round_bf16(v))));
   hn::StoreU(hn::DemoteTo(D16(), high), D16(), to);
+}
+
+HWY_INLINE void store(V v, F16* to, Whole) {
+  const auto bits = hn::BitCast(DI(), bits_of_f16(v));
+  hn::StoreU(hn::DemoteTo(D16(), bits), D16(), reinterpret_cast<uint16_t*>(to));
 }
 
 /// Lanes beyond the part hold fill.

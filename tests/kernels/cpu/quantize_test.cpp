@@ -57,6 +57,15 @@ TEST(Quantize, FourBitsAgreeWithBitsandbytes) {
   });
 }
 
+template <typename T>
+void compare_opened(const std::vector<uint8_t>& codes, const std::vector<float>& absmax, int64_t count,
+                    FourBitType type) {
+  std::vector<T> narrow(static_cast<size_t>(count)), expected(narrow);
+  dequantize_4bit(codes.data(), absmax.data(), narrow.data(), count, type);
+  reference::dequantize_4bit(codes.data(), absmax.data(), expected.data(), count, type);
+  expect_close(narrow, expected, 0);
+}
+
 TEST(Quantize, FourBitsAgreeWithTheReference) {
   for_each_target([] {
     for (const int64_t count : {1, 2, 63, 64, 65, 128, 200, 257, 64 * 20 + 3}) {
@@ -73,10 +82,8 @@ TEST(Quantize, FourBitsAgreeWithTheReference) {
         dequantize_4bit(codes.data(), absmax.data(), wide.data(), count, type);
         reference::dequantize_4bit(codes.data(), absmax.data(), expected_wide.data(), count, type);
         expect_same(wide, expected_wide);
-        std::vector<Bf16> narrow(x.size()), expected_narrow(narrow);
-        dequantize_4bit(codes.data(), absmax.data(), narrow.data(), count, type);
-        reference::dequantize_4bit(codes.data(), absmax.data(), expected_narrow.data(), count, type);
-        expect_close(narrow, expected_narrow, 0);
+        compare_opened<Bf16>(codes, absmax, count, type);
+        compare_opened<F16>(codes, absmax, count, type);
       }
     }
   });

@@ -24,7 +24,8 @@ struct OnMachine : ::testing::Test {
 };
 template <typename T>
 struct CudaKernels : OnMachine {};
-TYPED_TEST_SUITE(CudaKernels, ElementTypes);
+using CudaElementTypes = ::testing::Types<float, Bf16>;
+TYPED_TEST_SUITE(CudaKernels, CudaElementTypes);
 struct CudaAdamW : OnMachine {};
 
 template <typename T>
