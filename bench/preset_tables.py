@@ -4,9 +4,6 @@ import dataclasses
 from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP, STEPS, UPDATES
 from samples import Sample
 
-BEGIN, END = "<!-- measured: bench/presets -->", "<!-- end of what was measured -->"
-
-
 def sample_of(plain: dict) -> Sample:
     return Sample(**{field.name: plain[field.name] for field in dataclasses.fields(Sample) if field.name in plain})
 
@@ -96,13 +93,3 @@ def text(document: dict) -> str:
               "those of one token against the first row of the second table. Claims about quality (QLoRA \"90–95 %\") need trained weights and a task, and are not measured.",
               claims(document)]
     return "\n\n".join(parts)
-
-
-def put_into(page: str, measured: str) -> str:
-    before, rest = page.split(BEGIN)
-    return before + BEGIN + "\n" + measured + "\n" + END + rest.split(END)[1]
-
-
-def has_place(page: str) -> bool:
-    """Whether put_into finds its two marks, in order."""
-    return page.count(BEGIN) == page.count(END) == 1 and page.index(BEGIN) < page.index(END)

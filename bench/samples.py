@@ -19,6 +19,8 @@ class Sample:
     peak_rss: int = 0
     planned: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class, as planned before the first step
     counted: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class at their peak, as its allocator counted
+    checkpoint_bytes: int = 0       # Lathe only: of the last one
+    input_wait: float = 0.0         # Lathe only: seconds that training waited for its rows
     failed: str = ""
 
     def tokens_per_second(self, steps: int | None = None) -> float:
@@ -46,6 +48,11 @@ def by_class(value: dict) -> dict[str, int]:
     return {name: size for name, size in inner.items() if isinstance(size, int)}
 
 
+def newest_checkpoint_bytes(output: pathlib.Path) -> int:
+    folders = sorted(output.glob("checkpoint-*[0-9]"), key=lambda folder: int(folder.name.split("-")[1]))
+    return sum(file.stat().st_size for file in folders[-1].iterdir()) if folders else 0
+
+
 def read_ours(finished: Finished, output: pathlib.Path) -> Sample:
     """trainer_log.jsonl has tokens so far and tokens a second so far with two digits: their quotient is the time, to 1 in 10,000."""
     lines = [json.loads(line) for line in (output / "trainer_log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -57,7 +64,8 @@ def read_ours(finished: Finished, output: pathlib.Path) -> Sample:
     return Sample(startup=startup, ends=[startup + seconds for seconds in elapsed],
                   tokens=[after - before for before, after in zip(totals, totals[1:])],
                   losses=[line["loss"] for line in steps], peak_rss=finished.peak_rss,
-                  planned=by_class(results["planned_memory_bytes"]), counted=by_class(results["peak_memory_bytes"]))
+                  planned=by_class(results["planned_memory_bytes"]), counted=by_class(results["peak_memory_bytes"]),
+                  input_wait=results["train_input_wait_seconds"], checkpoint_bytes=newest_checkpoint_bytes(output))
 
 
 def read_rival(finished: Finished) -> tuple[Sample, dict]:

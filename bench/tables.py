@@ -45,7 +45,12 @@ def loss_line(result: dict) -> str:
             parts.append(f"{max(abs(a - b) / abs(b) for a, b in pairs):.1e} ({rival.name})")
     return (f"{result['steps']} steps, repetitions: {len(result['ours'])}; after the first step {result['tokens']} tokens, "
             f"{result['targets']} of them supervised; {padding(result)}; largest relative difference of a logged loss: "
-            f"{', '.join(parts) or 'unknown'}.")
+            f"{', '.join(parts) or 'unknown'}.{input_wait(result)}")
+
+
+def input_wait(result: dict) -> str:
+    waits = [one["input_wait"] for one in result["ours"] if "input_wait" in one]
+    return f" Lathe waited {max(waits) * 1e3:.1f} ms of a run for its rows." if waits else ""
 
 
 def padding(result: dict) -> str:

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/processor.h"
 #include "config/optimizer_bytes.h"
 #include "config/trained_tensors.h"
 
@@ -19,6 +20,7 @@ namespace {
 constexpr int64_t kLossChunkTokens = 320;     // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
 constexpr int64_t kTrainedChunkTokens = 512;  // twice loss_chunk_tokens, while the matrix trains (model/head.cpp)
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // ops/linear.cpp
+constexpr int64_t kWidenedRows = 1024, kWidenedInner = 2048, kWidenedColumns = 1024;  // ops/product.cpp
 constexpr int64_t kDoraPiece = int64_t{1} << 18;      // model/dora.cpp, ops/columns.cpp
 constexpr int64_t kFixed = 128 << 10;                 // a margin: tiny shapes were seen 85 KB beyond the terms named
 constexpr int64_t kQueryBlock = 48;                   // kernels/cpu/attention.cpp
@@ -207,6 +209,32 @@ int64_t embedding_scratch(const Work& w) {
   return !w.table_trains ? 0 : (3 * 4 + w.e) * w.t * w.h;  // rows of tokens that occur: what was, what comes, their sum
 }
 
+/// Blocks of a product [m,k] [k,n] that goes by fp32.
+int64_t widened_bytes(int64_t m, int64_t k, int64_t n) {
+  const int64_t rows = std::min(m, kWidenedRows), inner = std::min(k, kWidenedInner),
+                columns = std::min(n, kWidenedColumns);
+  return 4 * (rows * inner + inner * columns + rows * columns);
+}
+
+/// Of the largest product of a step, where the processor has none of the type computed in.
+int64_t widened_scratch(const Work& w) {
+  int64_t largest = 0;
+  const auto through = [&](int64_t tokens, int64_t in, int64_t out, bool trains) {
+    largest = std::max({largest, widened_bytes(tokens, in, out), widened_bytes(tokens, out, in),
+                        trains ? widened_bytes(out, tokens, in) : 0});
+  };
+  const bool trains = w.trained_projection > 0;
+  through(w.t, w.h, std::max(w.q, w.k), trains);
+  through(w.t, w.q, w.h, trains);
+  through(w.t, w.h, w.i, trains);
+  through(w.t, w.i, w.h, trains);
+  through(w.t, std::max({w.h, w.q, w.i}), w.r, true);  // A of the widest site
+  through(w.t, w.r, std::max({w.h, w.q, w.i}), true);  // B
+  const int64_t chunk = std::min(w.n, w.head_trains ? kTrainedChunkTokens : kLossChunkTokens);
+  through(chunk, w.h, w.v, w.head_trains);
+  return largest;
+}
+
 /// Every phase of a step beside what is saved for it; the largest counts, and a tenth more for what is too small to be
 /// named: labels, positions, statistics of rows, the products' own buffers.
 int64_t step_scratch(const Work& w) {
@@ -316,6 +344,9 @@ MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, c
   const int64_t kept = shape.num_layers * (layer_input(w) + layer_inside(w) - layer_recomputed(w));
   plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + 4 * w.t * shape.head_dim});
   plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step_scratch(w)});
+  if (!multiplies(compute)) {
+    plan.terms.push_back({MemoryClass::kWorkspace, "products widened to fp32", widened_scratch(w)});
+  }
   for (const PlanTerm& term : plan.terms) plan.bytes[static_cast<size_t>(term.memory_class)] += term.bytes;
   return plan;
 }

@@ -32,7 +32,7 @@ struct MemoryPlan {
   [[nodiscard]] int64_t total() const;
 };
 
-/// The type a run computes in: bf16 or fp32.
+/// The type a run computes in: bf16, fp32, or fp16 where strict_precision asks for it.
 [[nodiscard]] DType compute_dtype(const TrainingArguments& args);
 /// Bytes of the decoder layers' linear weights as use_qlora holds them: codes, scales, and the scales' scales.
 [[nodiscard]] int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args);

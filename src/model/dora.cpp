@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/check.h"
+#include "ops/product.h"
 
 namespace lathe {
 namespace {
@@ -25,7 +26,7 @@ at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const 
   at::Tensor norms = at::empty({out}, weight.options().dtype(at::kFloat));
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t rows = std::min(step, out - begin);
-    const at::Tensor direction = at::mm(b.narrow(0, begin, rows), a).to(at::kFloat);
+    const at::Tensor direction = ops::product(b.narrow(0, begin, rows), a).to(at::kFloat);
     direction.mul_(scale).add_(weight.narrow(0, begin, rows));
     norms.narrow(0, begin, rows).copy_(at::linalg_vector_norm(direction, 2, at::IntArrayRef{1}));
   }

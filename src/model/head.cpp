@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
+#include "ops/product.h"
 #include "ops/rms_norm.h"
 
 namespace lathe {
@@ -90,8 +91,7 @@ double Head::forward_backward(const at::Tensor& hidden, const std::vector<int32_
     at::Tensor logits = ops::linear(rows, matrix, {});
     loss += ops::cross_entropy(logits, chosen.labels.narrow(0, begin, n), pass_.options.label_smoothing, loss_scale);
     if (want_dnormed) {
-      at::Tensor into = dnormed.narrow(0, begin, n);
-      at::mm_out(into, logits, matrix);
+      ops::product_into(dnormed.narrow(0, begin, n), logits, matrix, false);
     }
     if (want_matrix) ops::linear_weight_gradient(logits, rows, dmatrix.tensor, begin > 0 || !dmatrix.fresh);
   }

@@ -5,6 +5,7 @@
 #include "ops/check.h"
 #include "ops/columns.h"
 #include "ops/linear.h"
+#include "ops/product.h"
 
 namespace lathe {
 
@@ -93,7 +94,7 @@ void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at
   ops::linear_input_gradient(dy, weight_, dx);
   if (!a_.defined()) return;
   if (drops()) {
-    dx.add_(drop(at::mm(da_x, a_)));
+    dx.add_(drop(ops::product(da_x, a_)));
   } else {
     ops::linear_input_gradient(da_x, a_, dx);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/check.h"
+#include "ops/product.h"
 #include "ops/profile.h"
 
 namespace lathe::ops {
@@ -18,9 +19,12 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
-  if (!bias.defined()) return at::linear(x, weight);
+  if (!bias.defined()) return widens(x) ? product(x, weight.t()) : at::linear(x, weight);
   LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
-  return at::linear(x, weight, bias);
+  if (!widens(x)) return at::linear(x, weight, bias);
+  const at::Tensor y = bias.repeat({x.size(0), 1});
+  product_into(y, x, weight.t(), true);
+  return y;
 }
 
 void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
@@ -28,18 +32,18 @@ void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::T
   LATHE_EXPECT(weight, ({dy.size(1), kAny}), dy.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "dy W", weight.size(0), weight.size(1));
   if (!dx.defined()) {
-    dx = at::mm(dy, weight);
+    dx = product(dy, weight);
     return;
   }
   LATHE_EXPECT(dx, ({dy.size(0), weight.size(1)}), dy.scalar_type());
-  dx.addmm_(dy, weight);
+  product_into(dx, dy, weight, true);
 }
 
 at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(dy, ({x.size(0), kAny}), x.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "dy^T x", dy.size(1), x.size(1));
-  return at::mm(dy.t(), x);
+  return product(dy.t(), x);
 }
 
 void linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& into, bool add) {
@@ -48,24 +52,17 @@ void linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at:
   LATHE_EXPECT(into, ({dy.size(1), x.size(1)}));
   const ProfileScope profiled(ProfileKind::kOp, "dy^T x", dy.size(1), x.size(1));
   at::Tensor place = into;
-  if (into.scalar_type() == x.scalar_type()) {
-    if (add) {
-      place.addmm_(dy.t(), x);
-    } else {
-      at::mm_out(place, dy.t(), x);
-    }
-    return;
-  }
+  if (into.scalar_type() == x.scalar_type()) return product_into(place, dy.t(), x, add);
   // A product comes out in the type of its factors: some rows at a time, while they are in the cache.
   const int64_t out = into.size(0), step = std::max<int64_t>(1, kWidenedAtOnce / into.size(1));
   for (int64_t begin = 0; begin < out; begin += step) {
     const int64_t rows = std::min(step, out - begin);
-    const at::Tensor product = at::mm(dy.narrow(1, begin, rows).t(), x);
+    const at::Tensor rounded = product(dy.narrow(1, begin, rows).t(), x);
     at::Tensor part = place.narrow(0, begin, rows);
     if (add) {
-      part.add_(product);
+      part.add_(rounded);
     } else {
-      part.copy_(product);
+      part.copy_(rounded);
     }
   }
 }
@@ -80,7 +77,7 @@ void add_low_rank(at::Tensor& y, const at::Tensor& a_x, const at::Tensor& b) {
   LATHE_EXPECT(a_x, ({y.size(0), kAny}), y.scalar_type());
   LATHE_EXPECT(b, ({y.size(1), a_x.size(1)}), y.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "y += a_x B^T", b.size(0), b.size(1));
-  y.addmm_(a_x, b.t());
+  product_into(y, a_x, b.t(), true);
 }
 
 }  // namespace lathe::ops

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "ops/device.h"
+#include "ops/product.h"
 #include "train/clock.h"
 
 namespace lathe {
@@ -34,7 +35,7 @@ double measure_matmul_flops(at::ScalarType dtype, at::Device device) {
   // The first product pays for threads and packing; at least one more is measured.
   for (int i = 0; i < 2 || now_s() - start < kBudget_s; ++i) {
     const double before = now_s();
-    at::mm_out(product, a, b);
+    ops::product_into(product, a, b, false);
     ops::synchronize(device);
     const double seconds = now_s() - before;
     if (i > 0) best = std::max(best, 2.0 * cube / seconds);

@@ -210,7 +210,9 @@ void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, do
   for (const TrainableParameter& parameter : store.parameters()) {
     if (parameter.id.part != Part::kLoraB) continue;
     ++all;
-    if (parameter.master.weight.any().item<bool>()) continue;
+    const auto& [weight, rest] = parameter.master;
+    // A half may be zero where its master is not.
+    if (weight.any().item<bool>() || (rest.defined() && rest.any().item<bool>())) continue;
     if (still_zero++ == 0) first = module_name(parameter.id);
   }
   if (still_zero == 0 || trainer.state().global_step == 0) return;

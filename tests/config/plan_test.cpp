@@ -1,5 +1,6 @@
 #include "config/plan.h"
 
+#include "base/processor.h"
 #include "config/config_testing.h"
 #include "config/optimizer_bytes.h"
 
@@ -26,6 +27,14 @@ TrainingArguments lora() {
 
 int64_t bytes(const MemoryPlan& plan, MemoryClass memory_class) {
   return plan.bytes[static_cast<size_t>(memory_class)];
+}
+
+/// 0: it has none of that name.
+int64_t bytes_of_term(const MemoryPlan& plan, std::string_view name) {
+  for (const PlanTerm& term : plan.terms) {
+    if (term.name == name) return term.bytes;
+  }
+  return 0;
 }
 
 MemoryPlan plan_of(const TrainingArguments& args, const LoadShape& load) {
@@ -140,6 +149,24 @@ TEST(Plan, LogitsAreNeverWhole) {
   EXPECT_LT(bytes(plan_of(args, {65536, 2048, 65536}), MemoryClass::kActivations), whole);
 }
 
+/// Where the processor has no products of the type, the blocks of the largest one that goes by fp32.
+TEST(Plan, WidenedProducts) {
+  TrainingArguments args = lora();
+  const auto widened = [&](const LoadShape& load) {
+    return bytes_of_term(plan_of(args, load), "products widened to fp32");
+  };
+  args.bf16 = args.fp16 = false;
+  EXPECT_EQ(widened({512, 256, 200}), 0);
+  args.bf16 = true;
+  if (multiplies(DType::kBF16)) {
+    EXPECT_EQ(widened({512, 256, 200}), 0);
+    return;
+  }
+  constexpr int64_t kTokens = 512, kInner = 2048, kColumns = 896;  // of the down projection
+  EXPECT_EQ(widened({kTokens, 256, 100}), 4 * (kTokens * kInner + kInner * kColumns + kTokens * kColumns));
+  EXPECT_EQ(widened({65536, 2048, 65536}), 4 * (1024 * kInner + kInner * kColumns + 1024 * kColumns));
+}
+
 /// The layers' linear weights in few bits; embedding, norms and biases as they are, and one weight open at a time.
 TEST(Plan, QuantisedWeights) {
   TrainingArguments args = lora();
@@ -151,9 +178,9 @@ TEST(Plan, QuantisedWeights) {
   const MemoryPlan plan = plan_of(args, {512, 256, 200});
   EXPECT_EQ(plan.mapped_bytes, int64_t{2} * (494'032'768 - kLinear));
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + quantized_bytes(qwen25(), args) + 2 * 35'192'832);
-  EXPECT_EQ(bytes(plan, MemoryClass::kWorkspace), 2 * 896 * 4864);
+  EXPECT_EQ(bytes_of_term(plan, "one weight opened"), 2 * 896 * 4864);
   args.bnb_4bit_compute_dtype = "float32";
-  EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kWorkspace), 4 * 896 * 4864);
+  EXPECT_EQ(bytes_of_term(plan_of(args, {512, 256, 200}), "one weight opened"), 4 * 896 * 4864);
   args.bnb_4bit_use_double_quant = false;
   EXPECT_NEAR(bits(), 4.5, 1e-9);
   args.quantization_bit = 8;

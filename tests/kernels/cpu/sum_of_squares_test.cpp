@@ -10,7 +10,8 @@ namespace {
 
 template <typename T>
 class SumOfSquares : public ::testing::Test {};
-TYPED_TEST_SUITE(SumOfSquares, ElementTypes);
+using GradientTypes = ::testing::Types<float, Bf16>;
+TYPED_TEST_SUITE(SumOfSquares, GradientTypes);
 
 TYPED_TEST(SumOfSquares, AgreesWithTheReference) {
   using T = TypeParam;

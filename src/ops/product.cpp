@@ -1,0 +1,85 @@
+#include "ops/product.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/memory_ledger.h"
+#include "base/processor.h"
+#include "ops/check.h"
+#include "ops/dtype.h"
+
+namespace lathe::ops {
+namespace {
+
+// Blocks large enough for fp32 products at full speed, small enough to add little to a step (config/plan.cpp counts them).
+constexpr int64_t kRows = 1024, kInner = 2048, kColumns = 1024;
+
+/// fp32 values of a block in the order in which they lie in memory; a view of the buffer.
+at::Tensor widened(const at::Tensor& block, const at::Tensor& buffer) {
+  const bool by_column = block.stride(0) == 1 && block.stride(1) != 1;
+  const at::Tensor from = by_column ? block.t() : block;
+  at::Tensor wide = buffer.narrow(0, 0, from.numel()).view(from.sizes());
+  wide.copy_(from);
+  return by_column ? wide.t() : wide;
+}
+
+at::Tensor buffer_of(int64_t rows, int64_t columns) {
+  return at::empty({rows * columns}, at::dtype(at::kFloat));
+}
+
+}  // namespace
+
+bool widens(const at::Tensor& factor) {
+  return factor.is_cpu() && !multiplies(to_dtype(factor.scalar_type()));
+}
+
+void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
+  LATHE_EXPECT(a, ({kAny, kAny}));
+  LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
+  LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
+  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+  const MemoryScope scope(MemoryClass::kWorkspace);
+  const int64_t rows = std::min(m, kRows), inner = std::min(k, kInner), columns = std::min(n, kColumns);
+  const at::Tensor a_buffer = buffer_of(rows, inner), b_buffer = buffer_of(inner, columns),
+                   sums = buffer_of(rows, columns);
+  for (int64_t column = 0; column < n; column += kColumns) {
+    const int64_t width = std::min(kColumns, n - column);
+    for (int64_t row = 0; row < m; row += kRows) {
+      const int64_t height = std::min(kRows, m - row);
+      at::Tensor place = y.narrow(0, row, height).narrow(1, column, width);
+      at::Tensor sum = sums.narrow(0, 0, height * width).view({height, width});
+      if (add) sum.copy_(place);
+      for (int64_t at = 0; at < k; at += kInner) {
+        const int64_t depth = std::min(kInner, k - at);
+        const at::Tensor left = widened(a.narrow(0, row, height).narrow(1, at, depth), a_buffer);
+        const at::Tensor right = widened(b.narrow(0, at, depth).narrow(1, column, width), b_buffer);
+        if (add || at > 0) {
+          sum.addmm_(left, right);
+        } else {
+          at::mm_out(sum, left, right);
+        }
+      }
+      place.copy_(sum);
+    }
+  }
+}
+
+void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
+  if (widens(a)) return widened_product_into(y, a, b, add);
+  at::Tensor place = y;
+  if (add) {
+    place.addmm_(a, b);
+  } else {
+    at::mm_out(place, a, b);
+  }
+}
+
+at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
+  if (!widens(a)) return at::mm(a, b);
+  at::Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
+  widened_product_into(y, a, b, false);
+  return y;
+}
+
+}  // namespace lathe::ops

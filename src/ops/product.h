@@ -1,0 +1,18 @@
+#pragma once
+// Products of two matrices in the type of their factors, sums in fp32, on any processor.
+#include <ATen/core/Tensor.h>
+
+namespace lathe::ops {
+
+/// a b.  @param a [M,K]  @param b [K,N] of the same type; any strides
+[[nodiscard]] at::Tensor product(const at::Tensor& a, const at::Tensor& b);
+/// y = a b, or y += a b, rounded once.  @param y [M,N] of their type; any strides
+void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add);
+
+/// Whether those of bf16 or fp16 go by fp32 here: factors are widened a block at a time, the blocks multiplied in fp32,
+/// and their sum rounded. On processors that have no products of the type (base/processor.h).
+[[nodiscard]] bool widens(const at::Tensor& factor);
+/// product_into by that way, whatever the processor.
+void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add);
+
+}  // namespace lathe::ops
