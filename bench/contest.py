@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import signal
 
-from machine import ROOT, BenchError, Finished, run_child
+from machine import ROOT, BenchError, Finished, multiplies_bf16, run_child
 from peers import Rival
 from samples import Sample, read_ours, read_rival
 from workloads import SHAPES, TOKENIZERS, Workload, read_shape
@@ -106,6 +106,8 @@ class Contest:
         folder.mkdir(parents=True)
         steps = self.steps if rival is None or rival.judged else min(self.steps, ONCE_STEPS)
         config = self.workload.config(base_model(self.tools, self.shape_name), folder / "output", steps) | self.extra
+        if rival and not multiplies_bf16():
+            config["bf16"] = False  # what anybody would choose there
         if rival and rival.batch:
             config["per_device_train_batch_size"] = rival.batch
         (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
@@ -116,7 +118,8 @@ class Contest:
             return [self.tools.lathe, "train", "-c", config]
         binary = rival.environment == "binary"
         python = self.tools.environments["rivals" if binary else rival.environment]
-        return [python, ROOT / "bench/rivals" / rival.script, config, *rival.options, *([self.tools.llama_finetune] if binary else [])]
+        options = [option if multiplies_bf16() else option.replace("bfloat16", "float32") for option in rival.options]
+        return [python, ROOT / "bench/rivals" / rival.script, config, *options, *([self.tools.llama_finetune] if binary else [])]
 
     def run_process(self, rival: Rival | None) -> Sample:
         folder = self.folder(rival.folder if rival else "lathe")
@@ -160,6 +163,8 @@ class Contest:
                    "--rows", tokens // (self.steps - 1), "--head-rows", targets // (self.steps - 1)]
         if not self.workload.settings["use_lora"]:
             command.append("--weight-gradients")
+        if not multiplies_bf16():
+            command += ["--type", "float32"]
         finished = run_child(command, self.folder("rates"))
         if finished.exit_code != 0:
             raise BenchError(f"bench/machine_rates.py left with {finished.exit_code}:\n{finished.tail()}")

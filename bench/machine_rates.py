@@ -1,6 +1,6 @@
-"""What the machine does at best here and now: bf16 matrix products at a model's shapes, and a copy in memory.
+"""What the machine does at best here and now: matrix products (bf16, or fp32 where it has no bf16 ones) at a model's shapes, and a copy in memory.
 
-usage: machine_rates.py CONFIG.json --rows N --head-rows N [--weight-gradients]     (inside the environment of tests/oracle/setup.sh)
+usage: machine_rates.py CONFIG.json --rows N --head-rows N [--weight-gradients] [--type float32]     (inside the environment of tests/oracle/setup.sh)
 
 Prints one JSON object. --rows: tokens a step, in the products of the decoder layers; --head-rows: supervised tokens, in the head's.
 Every product writes into a buffer that is there already, and the products take turns, so that a slow second hits all of them.
@@ -25,10 +25,10 @@ def matrices(config: dict) -> list[tuple[int, int, int]]:
     return [(q, hidden, layers), (kv, hidden, 2 * layers), (hidden, q, layers), (inner, hidden, 2 * layers), (hidden, inner, layers)]
 
 
-def products(rows: int, outputs: int, inputs: int, weight_gradients: bool) -> list:
+def products(rows: int, outputs: int, inputs: int, weight_gradients: bool, dtype: torch.dtype) -> list:
     """The products that one matrix takes part in, as functions: forward, gradient of its input, gradient of itself."""
-    x, dy = torch.randn(rows, inputs).bfloat16(), torch.randn(rows, outputs).bfloat16()
-    w, dw = torch.randn(outputs, inputs).bfloat16(), torch.empty(outputs, inputs, dtype=torch.bfloat16)
+    x, dy = torch.randn(rows, inputs).to(dtype), torch.randn(rows, outputs).to(dtype)
+    w, dw = torch.randn(outputs, inputs).to(dtype), torch.empty(outputs, inputs, dtype=dtype)
     y, dx = torch.empty_like(dy), torch.empty_like(x)
     made = [lambda: torch.mm(x, w.t(), out=y), lambda: torch.mm(dy, w, out=dx)]
     return made + [lambda: torch.mm(dy.t(), x, out=dw)] if weight_gradients else made
@@ -52,7 +52,7 @@ def model_rate(config: dict, arguments: argparse.Namespace) -> float:
     shapes.append((arguments.head_rows, config["vocab_size"], config["hidden_size"], 1))
     operations, flops, counts = [], [], []
     for rows, outputs, inputs, count in shapes:
-        made = products(rows, outputs, inputs, arguments.weight_gradients)
+        made = products(rows, outputs, inputs, arguments.weight_gradients, getattr(torch, arguments.type))
         operations += made
         flops += [2 * rows * outputs * inputs] * len(made)
         counts += [count] * len(made)
@@ -60,8 +60,8 @@ def model_rate(config: dict, arguments: argparse.Namespace) -> float:
     return sum(map(lambda f, c: f * c, flops, counts)) / sum(map(lambda s, c: s * c, seconds, counts))
 
 
-def cube_rate(rounds: int) -> float:
-    a, b, c = (torch.randn(CUBE, CUBE).bfloat16() for _ in range(3))
+def cube_rate(rounds: int, dtype: torch.dtype) -> float:
+    a, b, c = (torch.randn(CUBE, CUBE).to(dtype) for _ in range(3))
     return 2 * CUBE**3 / median_seconds([lambda: torch.mm(a, b, out=c)], rounds)[0]
 
 
@@ -77,12 +77,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--head-rows", type=int, required=True)
     parser.add_argument("--weight-gradients", action="store_true")
+    parser.add_argument("--type", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     config = json.loads(pathlib.Path(arguments.config).read_text(encoding="utf-8"))
     with torch.no_grad():
-        print(json.dumps({"cube_flops": cube_rate(arguments.rounds), "model_flops": model_rate(config, arguments),
+        print(json.dumps({"cube_flops": cube_rate(arguments.rounds, getattr(torch, arguments.type)), "model_flops": model_rate(config, arguments),
                           "copy_bytes": copy_rate(arguments.rounds), "rows": arguments.rows}))
 
 

@@ -5,9 +5,12 @@ import method
 import quotes
 import tables
 from figures import Figure, figures, shown_value
-from machine import ROOT
+from machine import ROOT, multiplies_bf16
 
 NOTES = ROOT / "bench/notes.json"
+QUOTED = """
+## Figures that other pages quote
+"""
 
 
 def verdict(made: list[Figure | None]) -> str:
@@ -46,12 +49,17 @@ def read_notes() -> dict[str, str]:
     return json.loads(NOTES.read_text(encoding="utf-8"))
 
 
+def of_fp32(documents: list[dict]) -> str:
+    """The ending of notes on processors without bf16 products."""
+    return "" if all(multiplies_bf16(document["machine"]["instructions"]) for document in documents) else "/fp32"
+
+
 def notes(documents: list[dict], known: dict[str, str]) -> str:
     """What is in the way of each missed target. known: texts by SHAPE/ROW/LINE, or by ROW/LINE for every shape."""
     said: dict[str, list[str]] = {}
     for key, figure in missed(documents):
         shape, rest = key.split("/", 1)
-        text = known.get(key) or known.get(rest) or "no note in bench/notes.json yet"
+        text = known.get(key) or known.get(rest + of_fp32(documents)) or "no note in bench/notes.json yet"
         said.setdefault(f"{figure.title}|{text}", []).append(shape)
     return "\n".join(f"- {key.split('|')[0]} ({', '.join(shapes)}): {key.split('|', 1)[1]}" for key, shapes in said.items()) \
         or "Every target that was measured is reached."
@@ -76,17 +84,22 @@ def measured_on(document: dict) -> str:
             f"Lathe {versions['lathe']}; {others}")
 
 
+FP32_INTRODUCTION = """
+**Processors without bf16 products** ([benchmarks.md](benchmarks.md): with them). PyTorch's bf16 products take up to two hundred times as long as fp32's here, so
+every rival computes in fp32, as anybody would choose. Lathe computes in bf16 all the same: weights and activations stay bf16, blocks of them are widened and
+multiplied in fp32 (`src/ops/product.h`). The limit is that of fp32 products; losses differ by bf16's rounding.
+"""
+
+
 def page(documents: list[dict]) -> str:
+    with_bf16 = not of_fp32(documents)
     said = list(dict.fromkeys(measured_on(document) for document in documents))
     runs = f"The last {len(documents)} runs stand side by side, the older one first" if len(documents) > 1 else "One run so far"
     return f"""# Benchmarks
 
 This page is written by `bench/run --write`; do not edit it. {runs}; a target counts as reached only when every run shown reaches it.
 {chr(10).join(f'- {line}.' for line in said)}
-
+{"" if with_bf16 else FP32_INTRODUCTION}
 {text(documents)}
 
-{method.TEXT}
-## Figures that other pages quote
-{quotes.table(documents)}
-"""
+{method.TEXT}{QUOTED + quotes.table(documents) + chr(10) if with_bf16 else ""}"""

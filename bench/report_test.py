@@ -11,7 +11,7 @@ from samples import Sample
 from workloads import WORKLOADS
 
 SHAPE = "qwen2.5-0.5b"
-MACHINE = {"processor": "P", "cores": 2, "memory_gib": 8, "instructions": [], "threads": 2, "gpus": []}
+MACHINE = {"processor": "P", "cores": 2, "memory_gib": 8, "instructions": ["avx512_bf16"], "threads": 2, "gpus": []}
 
 
 def sample(speed: float, steps: int = 5, rss: float = 1e9, first: float = 10) -> dict:
@@ -53,6 +53,14 @@ class ReportTest(unittest.TestCase):
         document = run(lora_2rows(300, peft=100, one_row=150), result("lora_8rows", 300, {PEFT.name: [sample(200)]}))
         self.assertAlmostEqual(self.figure(document, "speed").value, 3)
         self.assertAlmostEqual(self.figure(document, "speed_any_batch").value, 1.5)  # eight rows, from the other row
+
+    def test_a_processor_without_bf16_products_is_said(self):
+        document = run(lora_2rows(300, peft=100))
+        self.assertNotIn("without bf16", report.page([document]))
+        self.assertIn("quoted as", report.page([document]))
+        plain = report.page([{**document, "machine": {**MACHINE, "instructions": ["avx2"]}}])
+        self.assertIn("without bf16", plain)
+        self.assertNotIn("quoted as", plain)
 
     def test_memory_is_held_against_the_judged_rival(self):
         self.assertAlmostEqual(self.figure(run(lora_2rows(300, peft=100, eager=150)), "memory").value, 0.25)

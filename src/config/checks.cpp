@@ -87,10 +87,6 @@ void settle_adapter(Settings& settings) {
     settings.refuse("quantization_bit", fmt::format("{} is out of range", args.quantization_bit), "allowed: 4 | 8");
   }
   if (args.use_qlora) settle_quantised(settings);
-  if (args.use_dora && args.use_qlora) {
-    settings.refuse("use_dora", "'use_dora' over quantised weights ('use_qlora') is not part of this version",
-                    "set one of them to false");
-  }
   if (args.adapter_name_or_path && !args.use_lora) {
     if (settings.has("use_lora")) {
       settings.refuse("adapter_name_or_path", "'adapter_name_or_path' is given but 'use_lora' is false",

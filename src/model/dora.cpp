@@ -33,10 +33,12 @@ at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const 
   return norms;
 }
 
-void set_first_magnitudes(TensorMap& adapter, const TensorMap& base) {
+void set_first_magnitudes(TensorMap& adapter, const QuantizedModel& base, at::ScalarType computed) {
   for (auto& [id, tensor] : adapter) {
     if (id.part != Part::kLoraMagnitude) continue;
-    const at::Tensor& weight = base.at(part_of(id, Part::kWeight));
+    const ParameterId of = part_of(id, Part::kWeight);
+    const auto quantized = base.quantized.find(of);
+    const at::Tensor weight = quantized == base.quantized.end() ? base.dense.at(of) : quantized->second->open(computed);
     tensor.copy_(at::linalg_vector_norm(weight, 2, at::IntArrayRef{1}));
   }
 }

@@ -7,19 +7,20 @@
 #include <ATen/core/Tensor.h>
 
 #include "model/lora.h"
+#include "model/model_files.h"
 
 namespace lathe {
 
 /// n: the norm of each row of W + s B A, [O] fp32, some rows at a time. The product is one of the compute type, the sum
 /// and the norm are fp32.
-/// @param weight [O,I] dense  @param a [R,I]  @param b [O,R]; all of the compute type  @param scale s
+/// @param weight [O,I] dense, or opened  @param a [R,I]  @param b [O,R]; all of the compute type  @param scale s
 [[nodiscard]] at::Tensor direction_norms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b,
                                          double scale);
 
 /// peft's first magnitudes: the norms of the base weights' rows, rounded to the base's type and kept as fp32 (B is
 /// zero).
-/// @param adapter those of its magnitudes are overwritten  @param base dense weights
-void set_first_magnitudes(TensorMap& adapter, const TensorMap& base);
+/// @param adapter those of its magnitudes are overwritten  @param computed the type that quantised weights are opened in
+void set_first_magnitudes(TensorMap& adapter, const QuantizedModel& base, at::ScalarType computed);
 
 /// m becomes g, once and for all, where neither weights nor adapter change any more (LoraSettings::magnitudes_fixed).
 /// @param weights base and adapter, of the compute type but for the magnitudes

@@ -10,7 +10,10 @@
 namespace lathe {
 
 const at::Tensor& Projection::norms() const {
-  if (!norms_.defined()) norms_ = direction_norms(weight_.dense, a_, b_, pass_.options.lora.scale);
+  if (norms_.defined()) return norms_;
+  const bool quantized = weight_.quantized != nullptr;
+  norms_ = direction_norms(quantized ? weight_.quantized->open(a_.scalar_type()) : weight_.dense, a_, b_,
+                           pass_.options.lora.scale);
   return norms_;
 }
 

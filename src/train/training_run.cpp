@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory_ledger.h"
+#include "base/processor.h"
 #include "base/sha256.h"
 #include "base/signals.h"
 #include "config/config_file.h"
@@ -93,8 +94,6 @@ void check_asked_for(const TrainingArguments& args, const LoraConfig& loaded, co
     refuse("ensure_weight_tying", "holds embeddings that have parted", own_count);
   }
   if (args.use_dora && !loaded.use_dora) refuse("use_dora", "is LoRA without magnitudes", own_count);
-  if (args.use_qlora && loaded.use_dora)
-    refuse("use_qlora", "is DoRA, which over quantised weights is not part of this version", "set use_qlora to false");
 }
 
 std::string target_modules_text(const LoraConfig& config) {
@@ -347,7 +346,7 @@ void TrainingRun::Impl::load_model() {
   if (adapter) {
     lora = adapter->config;
     options.lora = {.r = lora->r, .scale = lora->scale(), .dropout = lora->dropout};
-    if (lora->use_dora && !args.adapter_name_or_path) set_first_magnitudes(adapter->weights, weights);
+    if (lora->use_dora && !args.adapter_name_or_path) set_first_magnitudes(adapter->weights, base, dtype);
     add_adapter(weights, *lora, shape, adapter->weights);
     adapter->weights.clear();
     behind = shape_behind(*lora, shape);
@@ -393,6 +392,10 @@ void TrainingRun::Impl::print_start() const {
   log::info("  Num examples = {}", with_commas(length.num_rows));
   log::info("  Num Epochs = {}", with_commas(length.num_train_epochs));
   log::info("  Num update steps per epoch = {}", with_commas(length.updates_per_epoch));
+  const DType computed = compute_dtype(args);
+  if (device.is_cpu() && !multiplies(computed)) {
+    log::info("  Products of {} go by fp32: this processor has none of that type", torch_name(computed));
+  }
   if (args.packing) {
     log::info("  Packing: {} packs of at most {} tokens take the place of rows",
               with_commas(trainer->loader().num_packs()), with_commas(args.max_seq_length));

@@ -14,9 +14,6 @@ TEST(Supported, WhatThisVersionLacksIsRefusedByName) {
               HasSubstr("'lr_scheduler_type': \"greedy\" is not supported"));
   EXPECT_THAT(sentence_with("\"train_sampling_strategy\": \"batch_rebalance\""),
               HasSubstr("'train_sampling_strategy': \"batch_rebalance\" is not supported"));
-  EXPECT_EQ(sentence_with("\"use_dora\": true, \"use_qlora\": true"),
-            "FILE:3: 'use_dora' over quantised weights ('use_qlora') is not part of this version; set one of them to "
-            "false");
   EXPECT_THAT(sentence_with("\"zero_offload_dir\": \"/nvme\""),
               HasSubstr("'zero_offload_dir' is not supported with the value"));
   EXPECT_THAT(sentence_with("\"fsdp\": \"full_shard\""),

@@ -53,7 +53,7 @@ TEST(DoraTest, FirstMagnitudesEqualPeftsBitForBit) {
     const DoraOracle oracle(name);
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       TensorMap adapter = init_lora_weights(config(), oracle.model.shape, 5, dtype);
-      set_first_magnitudes(adapter, oracle.model.weights(dtype));
+      set_first_magnitudes(adapter, {.dense = oracle.model.weights(dtype), .quantized = {}}, dtype);
       size_t compared = 0;
       for (const auto& [id, tensor] : adapter) {
         if (id.part != Part::kLoraMagnitude) continue;
