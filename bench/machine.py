@@ -82,7 +82,7 @@ def describe_machine() -> dict:
 
 
 def multiplies_bf16(instructions: list[str] | None = None) -> bool:
-    """Whether the processor has bf16 products. Where it has none, PyTorch's take up to two hundred times as long as fp32's."""
+    """Whether the processor has bf16 products. Where it has none, PyTorch's take many times as long as fp32's."""
     return platform.machine() != "x86_64" or "avx512_bf16" in (describe_machine()["instructions"] if instructions is None else instructions)
 
 

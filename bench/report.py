@@ -85,7 +85,7 @@ def measured_on(document: dict) -> str:
 
 
 FP32_INTRODUCTION = """
-**Processors without bf16 products** ([benchmarks.md](benchmarks.md): with them). PyTorch's bf16 products take up to two hundred times as long as fp32's here, so
+**Processors without bf16 products** ([benchmarks.md](benchmarks.md): with them). PyTorch's bf16 products take many times as long as fp32's here, so
 every rival computes in fp32, as anybody would choose. Lathe computes in bf16 all the same: weights and activations stay bf16, blocks of them are widened and
 multiplied in fp32 (`src/ops/product.h`). The limit is that of fp32 products; losses differ by bf16's rounding.
 """

@@ -8,8 +8,8 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
-#include "kernels/f16.h"
 #include "kernels/dynamic_map.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 

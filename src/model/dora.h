@@ -19,7 +19,8 @@ namespace lathe {
 
 /// peft's first magnitudes: the norms of the base weights' rows, rounded to the base's type and kept as fp32 (B is
 /// zero).
-/// @param adapter those of its magnitudes are overwritten  @param computed the type that quantised weights are opened in
+/// @param adapter those of its magnitudes are overwritten  @param computed the type that quantised weights are opened
+/// in
 void set_first_magnitudes(TensorMap& adapter, const QuantizedModel& base, at::ScalarType computed);
 
 /// m becomes g, once and for all, where neither weights nor adapter change any more (LoraSettings::magnitudes_fixed).

@@ -12,7 +12,8 @@
 namespace lathe::ops {
 namespace {
 
-// Blocks large enough for fp32 products at full speed, small enough to add little to a step (config/plan.cpp counts them).
+// Blocks large enough for fp32 products at full speed, small enough to add little to a step (config/plan.cpp counts
+// them).
 constexpr int64_t kRows = 1024, kInner = 2048, kColumns = 1024;
 
 /// fp32 values of a block in the order in which they lie in memory; a view of the buffer.

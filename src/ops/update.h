@@ -33,7 +33,8 @@ void assign_master(const MasterWeight& master, const at::Tensor& values);
 /// Elements [begin, begin + count) of the flattened master, fp32; a view where it is fp32 itself.
 [[nodiscard]] at::Tensor read_master(const MasterWeight& master, int64_t begin, int64_t count);
 
-/// One update (kernels/adamw.h); a narrow weight comes out rounded from its new master. All contiguous and of one shape.
+/// One update (kernels/adamw.h); a narrow weight comes out rounded from its new master. All contiguous and of one
+/// shape.
 /// @param gradient fp32; with bf16 weights of a CPU bf16 too  @param exp_avg, exp_avg_sq fp32, updated in place
 /// @param rounding of bf16 weights without a master, on a CPU
 void adamw(const MasterWeight& master, const at::Tensor& gradient, const at::Tensor& exp_avg,

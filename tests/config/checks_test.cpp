@@ -64,8 +64,8 @@ TEST(Checks, QuantisedWeights) {
   const LoadedConfig half = load_with(R"("use_qlora": true, "bnb_4bit_compute_dtype": "float16")");
   EXPECT_EQ(half.args.bnb_4bit_compute_dtype, "bfloat16");
   EXPECT_THAT(half.notes, Contains(HasSubstr("products are worked out in bf16")));
-  const LoadedConfig strict = load_with(
-      R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)");
+  const LoadedConfig strict =
+      load_with(R"("use_qlora": true, "bf16": true, "bnb_4bit_compute_dtype": "float16", "strict_precision": true)");
   EXPECT_EQ(strict.args.bnb_4bit_compute_dtype, "float16");
   EXPECT_THAT(sentence_with(R"("use_qlora": true, "bnb_4bit_quant_type": "int4")"),
               HasSubstr("'bnb_4bit_quant_type': \"int4\" is not supported; allowed: nf4 | fp4"));

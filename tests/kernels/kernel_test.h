@@ -54,9 +54,7 @@ std::vector<T> from_json(const Json& list) {
 template <typename T>
 void expect_close(const std::vector<T>& actual, const std::vector<T>& expected, double roundings = 8) {
   ASSERT_EQ(actual.size(), expected.size());
-  const double unit = std::is_same_v<T, Bf16>  ? 2 * 0x1p-8
-                      : std::is_same_v<T, F16> ? 2 * 0x1p-11
-                                               : roundings * 0x1p-24;
+  const double unit = std::is_same_v<T, Bf16> ? 2 * 0x1p-8 : std::is_same_v<T, F16> ? 2 * 0x1p-11 : roundings * 0x1p-24;
   for (size_t i = 0; i < actual.size(); ++i) {
     const double a = reference::wide(actual[i]), e = reference::wide(expected[i]);
     if (std::isnan(e)) {

@@ -32,7 +32,8 @@ TEST_F(TrainingRunTest, WholeModelsTrainInEveryPrecision) {
   }
 }
 
-/// fp16 itself: its numbers are fp16's and neither bf16's nor fp32's, and its state goes on to the bit (CheckpointTest).
+/// fp16 itself: its numbers are fp16's and neither bf16's nor fp32's, and its state goes on to the bit
+/// (CheckpointTest).
 TEST_F(TrainingRunTest, StrictFp16IsAPrecisionOfItsOwn) {
   const auto losses_of = [&](const std::vector<std::string>& words) {
     run(words);

@@ -125,7 +125,7 @@ void cross_entropy_bf16(Bf16* logits, const int64_t* targets, float* loss, int64
   cross_entropy_rows(logits, targets, loss, rows, vocabulary, options);
 }
 void cross_entropy_f16(F16* logits, const int64_t* targets, float* loss, int64_t rows, int64_t vocabulary,
-                        const CrossEntropy& options) {
+                       const CrossEntropy& options) {
   cross_entropy_rows(logits, targets, loss, rows, vocabulary, options);
 }
 

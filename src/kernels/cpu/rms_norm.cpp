@@ -66,7 +66,7 @@ void rms_norm_forward_bf16(const Bf16* x, const Bf16* weight, Bf16* y, float* rs
   rms_norm_forward_rows(x, weight, y, rstd, rows, width, epsilon);
 }
 void rms_norm_forward_f16(const F16* x, const F16* weight, F16* y, float* rstd, int64_t rows, int64_t width,
-                           float epsilon) {
+                          float epsilon) {
   rms_norm_forward_rows(x, weight, y, rstd, rows, width, epsilon);
 }
 void rms_norm_backward_f32(const float* dy, const float* x, const float* weight, const float* rstd, float* dx,
@@ -77,8 +77,8 @@ void rms_norm_backward_bf16(const Bf16* dy, const Bf16* x, const Bf16* weight, c
                             float* dweight, int64_t rows, int64_t width) {
   rms_norm_backward_rows(dy, x, weight, rstd, dx, dweight, rows, width);
 }
-void rms_norm_backward_f16(const F16* dy, const F16* x, const F16* weight, const float* rstd, F16* dx,
-                            float* dweight, int64_t rows, int64_t width) {
+void rms_norm_backward_f16(const F16* dy, const F16* x, const F16* weight, const float* rstd, F16* dx, float* dweight,
+                           int64_t rows, int64_t width) {
   rms_norm_backward_rows(dy, x, weight, rstd, dx, dweight, rows, width);
 }
 

@@ -40,7 +40,7 @@ void rotate_bf16(Bf16* x, const float* cos, const float* sin, int64_t tokens, in
   rotate(x, cos, sin, tokens, heads, head_dim, inverse);
 }
 void rotate_f16(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
-                 bool inverse) {
+                bool inverse) {
   rotate(x, cos, sin, tokens, heads, head_dim, inverse);
 }
 
@@ -63,8 +63,7 @@ void rotary(Bf16* x, const float* cos, const float* sin, int64_t tokens, int64_t
   HWY_DYNAMIC_DISPATCH(rotate_bf16)(x, cos, sin, tokens, heads, head_dim, inverse);
 }
 
-void rotary(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim,
-            bool inverse) {
+void rotary(F16* x, const float* cos, const float* sin, int64_t tokens, int64_t heads, int64_t head_dim, bool inverse) {
   HWY_DYNAMIC_DISPATCH(rotate_f16)(x, cos, sin, tokens, heads, head_dim, inverse);
 }
 

@@ -22,7 +22,8 @@ void compare_with_reference(int64_t vocabulary, double smoothing, double scale_o
     std::vector<float> loss(3, -1), expected_loss(3);
     cross_entropy(actual.data(), targets.data(), loss.data(), 3, vocabulary, options);
     reference::cross_entropy(expected.data(), targets.data(), expected_loss.data(), 3, vocabulary, options);
-    expect_close(loss, expected_loss, 16);  // of a target far above the rest: log of a sum that is 1 but for its rounding
+    expect_close(loss, expected_loss,
+                 16);  // of a target far above the rest: log of a sum that is 1 but for its rounding
     // fp32 rounds x - max, and e^x carries that error |x - max| times over: up to 40 here.
     expect_close(actual, expected, 64);
   }

@@ -52,10 +52,10 @@ TEST(F16, RoundsToTheNearest) {
 }
 
 TEST(F16, TheReferenceIsIeee754s) {
-  const std::pair<double, int> pairs[] = {{1, 0x3c00},           {-2, 0xc000},       {65504, 0x7bff},    {65519.9, 0x7bff},
-                                          {65520, 0x7c00},       {0x1p-14, 0x0400},  {0x1p-24, 0x0001},  {0x1p-25, 0x0000},
-                                          {0x1.8p-24, 0x0002},   {0x1.ff8p-15, 0x03ff}, {-0.0, 0x8000}, {1.0 / 3, 0x3555},
-                                          {1 + 0x1p-11, 0x3c00}, {1 + 3 * 0x1p-11, 0x3c02}};
+  const std::pair<double, int> pairs[] = {
+      {1, 0x3c00},       {-2, 0xc000},      {65504, 0x7bff},       {65519.9, 0x7bff},        {65520, 0x7c00},
+      {0x1p-14, 0x0400}, {0x1p-24, 0x0001}, {0x1p-25, 0x0000},     {0x1.8p-24, 0x0002},      {0x1.ff8p-15, 0x03ff},
+      {-0.0, 0x8000},    {1.0 / 3, 0x3555}, {1 + 0x1p-11, 0x3c00}, {1 + 3 * 0x1p-11, 0x3c02}};
   for (const auto& [value, bits] : pairs) EXPECT_EQ(reference::to_f16(value).bits, bits) << value;
   for (const F16 half : all_halves()) {
     if (is_nan(half)) continue;
