@@ -118,6 +118,33 @@ void adamw(const Queue& queue, const at::Tensor& parameter, const at::Tensor& gr
           "adamw");
 }
 
+at::Tensor open(const Queue& queue, const QuantizedWeight& weight, at::ScalarType dtype) {
+  const QuantizationSettings& settings = weight.settings();
+  at::Tensor y = at::empty({weight.out_features(), weight.in_features()}, weight.codes().options().dtype(dtype));
+  if (settings.kind == Quantization::kInt8) {
+    require(
+        queue,
+        queue.kernels.dequantize_int8(element_of(y), elements<int8_t>(weight.codes()), elements<float>(weight.absmax()),
+                                      y.mutable_data_ptr(), y.size(0), y.size(1), queue.stream),
+        "dequantize_int8");
+    return y;
+  }
+  kernels::cuda::FourBitWeight held{};
+  held.codes = elements<uint8_t>(weight.codes());
+  held.values = kernels::four_bit_values(four_bit_type(settings.kind));
+  if (settings.double_quantized) {
+    held.absmax_codes = elements<uint8_t>(weight.absmax());
+    held.nested = elements<float>(weight.nested_absmax());
+    held.offset = weight.offset();
+    held.scale_values = kernels::dynamic_map_values(kernels::DynamicMap::kSigned);
+  } else {
+    held.absmax = elements<float>(weight.absmax());
+  }
+  require(queue, queue.kernels.dequantize_4bit(element_of(y), held, y.mutable_data_ptr(), y.numel(), queue.stream),
+          "dequantize_4bit");
+  return y;
+}
+
 at::Tensor dropout(const Queue& queue, const at::Tensor& x, const kernels::DropoutDraw& draw) {
   at::Tensor y = at::empty_like(x);
   require(

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/cuda/table.h"
+#include "ops/quantized_weight.h"
 
 namespace lathe::ops::cuda {
 
@@ -33,6 +34,8 @@ void swiglu_backward_(const Queue& queue, const at::Tensor& dy, const at::Tensor
 [[nodiscard]] double sum_of_squares(const Queue& queue, const at::Tensor& x);
 void adamw(const Queue& queue, const at::Tensor& parameter, const at::Tensor& gradient, const at::Tensor& exp_avg,
            const at::Tensor& exp_avg_sq, const kernels::AdamWStep& step);
+/// @param dtype kFloat or kBFloat16
+[[nodiscard]] at::Tensor open(const Queue& queue, const QuantizedWeight& weight, at::ScalarType dtype);
 [[nodiscard]] at::Tensor dropout(const Queue& queue, const at::Tensor& x, const kernels::DropoutDraw& draw);
 
 }  // namespace lathe::ops::cuda

@@ -9,6 +9,7 @@
 #include "base/memory_ledger.h"
 #include "kernels/quantize.h"
 #include "ops/check.h"
+#include "ops/cuda_kernels.h"
 #include "ops/elements.h"
 #include "ops/linear.h"
 #include "ops/profile.h"
@@ -22,10 +23,6 @@ int64_t groups(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-kernels::FourBitType four_bit_type(Quantization kind) {
-  return kind == Quantization::kNf4 ? kernels::FourBitType::kNf4 : kernels::FourBitType::kFp4;
-}
-
 /// torch's own mean, for its order of summation, by one thread: the offset must not depend on how many there are.
 /// Within a parallel region ATen splits nothing further.
 float mean_of(const at::Tensor& values) {
@@ -37,6 +34,10 @@ float mean_of(const at::Tensor& values) {
 }
 
 }  // namespace
+
+kernels::FourBitType four_bit_type(Quantization kind) {
+  return kind == Quantization::kNf4 ? kernels::FourBitType::kNf4 : kernels::FourBitType::kFp4;
+}
 
 QuantizedWeight QuantizedWeight::quantize(const at::Tensor& weight, const QuantizationSettings& settings) {
   LATHE_EXPECT(weight, ({kAny, kAny}));
@@ -131,6 +132,7 @@ at::Tensor QuantizedWeight::open() const {
 at::Tensor QuantizedWeight::open(at::ScalarType dtype) const {
   const MemoryScope scope(MemoryClass::kWorkspace);
   const ProfileScope profiled(ProfileKind::kOp, "open W", out_features_, in_features_);
+  if (codes_.is_cuda()) return cuda::open(cuda::queue_of(codes_), *this, dtype);
   at::Tensor y = at::empty({out_features_, in_features_}, at::dtype(dtype));
   with_elements(y, [&](auto element) {
     auto* const to = mutable_elements<decltype(element)>(y);
@@ -143,6 +145,14 @@ at::Tensor QuantizedWeight::open(at::ScalarType dtype) const {
     });
   });
   return y;
+}
+
+QuantizedWeight QuantizedWeight::to(at::Device device) const {
+  QuantizedWeight moved = *this;
+  moved.codes_ = codes_.to(device);
+  moved.absmax_ = absmax_.to(device);
+  if (nested_absmax_.defined()) moved.nested_absmax_ = nested_absmax_.to(device);
+  return moved;
 }
 
 int64_t QuantizedWeight::nbytes() const {

@@ -4,9 +4,13 @@
 
 #include <cstdint>
 
+#include "kernels/quantize.h"
+
 namespace lathe::ops {
 
 enum class Quantization : uint8_t { kNf4, kFp4, kInt8 };
+
+[[nodiscard]] kernels::FourBitType four_bit_type(Quantization kind);  ///< of the two in 4 bits
 
 struct QuantizationSettings {
   Quantization kind = Quantization::kNf4;
@@ -24,7 +28,10 @@ class QuantizedWeight {
 
   /// [O,I] in the compute type, in workspace: to be dropped after the product it was opened for.
   [[nodiscard]] at::Tensor open() const;
-  [[nodiscard]] at::Tensor open(at::ScalarType dtype) const;  ///< kFloat, kBFloat16 or kHalf
+  [[nodiscard]] at::Tensor open(at::ScalarType dtype) const;  ///< kFloat, kBFloat16; on a CPU kHalf too
+
+  /// The same on another device: codes and scales are copied, nothing is opened.
+  [[nodiscard]] QuantizedWeight to(at::Device device) const;
 
   [[nodiscard]] int64_t out_features() const { return out_features_; }
   [[nodiscard]] int64_t in_features() const { return in_features_; }

@@ -10,8 +10,7 @@ void check_gpu_settings(const TrainingArguments& args) {
     throw Error(ErrorKind::kConfig, what + " works on the CPU alone in this version",
                 {.file = "", .line = 0, .key = key}, "train on the CPU with use_cpu=true, or change the setting");
   };
-  if (args.fp16 && args.strict_precision) refuse("strict_precision", "fp16 itself (strict_precision)");
-  if (args.use_qlora) refuse("use_qlora", "training over quantised weights");
+  if (args.fp16 && args.strict_precision) refuse("strict_precision", "fp16 itself");
   if (args.optim != "adamw_torch" && args.optim != "adamw_torch_fused") {
     refuse("optim", fmt::format("the optimizer '{}'", args.optim));
   }

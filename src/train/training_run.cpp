@@ -158,6 +158,10 @@ void move_weights(TensorMap& weights, at::Device device) {
   if (device.is_cpu()) return;
   for (auto& [id, tensor] : weights) tensor = tensor.to(device);
 }
+void move_weights(QuantizedMap& weights, at::Device device) {
+  if (device.is_cpu()) return;
+  for (auto& [id, weight] : weights) weight = std::make_shared<const ops::QuantizedWeight>(weight->to(device));
+}
 
 Recompute recompute_of(const TrainingArguments& args) {
   if (!args.gradient_checkpointing) return Recompute::kNothing;
@@ -352,6 +356,7 @@ void TrainingRun::Impl::load_model() {
     behind = shape_behind(*lora, shape);
   }
   move_weights(weights, device);
+  move_weights(base.quantized, device);
   store = std::make_unique<ParameterStore>(behind, std::move(weights), trainable, dtype, gradient_storage(args),
                                            master_storage(args));
   report_quantized(base.quantized);

@@ -107,6 +107,19 @@ TEST(CudaAdamW, UpdatesAsTheCpuDoes) {
   EXPECT_TRUE(at::allclose(v, expected_v, 1e-6, 1e-6));
 }
 
+/// The very bits: what trains over a weight on one machine goes on over it on another.
+TEST_P(CudaOps, OpensQuantisedWeights) {
+  const at::Tensor weight = random({24, 200});
+  for (const Quantization kind : {Quantization::kNf4, Quantization::kFp4, Quantization::kInt8}) {
+    for (const bool twice : {true, false}) {
+      const QuantizedWeight held = QuantizedWeight::quantize(weight, {.kind = kind, .double_quantized = twice});
+      EXPECT_TRUE(at::equal(cuda::open(host_queue(), held, GetParam()), held.open(GetParam())));
+    }
+  }
+  const QuantizedWeight held = QuantizedWeight::quantize(weight, {});
+  EXPECT_TRUE(at::equal(held.to(at::kCPU).open(), held.open()));
+}
+
 TEST(CudaQueue, SaysWhatIsMissing) {
   if (kernels::cuda_plugin().kernels != nullptr) GTEST_SKIP() << "the CUDA plug-in is there";
   try {

@@ -24,15 +24,16 @@ TEST(GpuSettings, PlainRunsGoThrough) {
   EXPECT_EQ(refusal(args), "");
   args.optim = "adamw_torch_fused";
   args.use_lora = true;
+  args.use_qlora = true;
   args.cpu_offload = true;  // without DeepSpeed it says nothing
   EXPECT_EQ(refusal(args), "");
 }
 
 TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
   TrainingArguments args;
-  args.use_qlora = true;
-  EXPECT_EQ(refusal(args), std::string("'use_qlora': training over quantised weights ") + kHint);
-  args.use_qlora = false;
+  args.fp16 = args.strict_precision = true;
+  EXPECT_EQ(refusal(args), std::string("'strict_precision': fp16 itself ") + kHint);
+  args.strict_precision = false;
   args.optim = "lion_32bit";
   EXPECT_EQ(refusal(args), std::string("'optim': the optimizer 'lion_32bit' ") + kHint);
   args.optim = "adamw_torch";

@@ -6,11 +6,13 @@
 // outputs are [N,H] and so on of `type`, work is queued on `stream` and the call returns at once; the status is a
 // cudaError_t, 0 for success. Any size and alignment is served; 16-byte aligned rows are served fastest. Results do not
 // depend on the device's size: sums are split by the shapes alone, and nothing is added atomically.
+#include <array>
 #include <cstdint>
 
 #include "kernels/adamw.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
+#include "kernels/quantize.h"
 
 namespace lathe::kernels::cuda {
 
@@ -19,7 +21,7 @@ using Stream = void*;  ///< a cudaStream_t; null: the default one
 using Status = int32_t;
 
 /// Changes with every signature below.
-inline constexpr uint32_t kTableVersion = 2;
+inline constexpr uint32_t kTableVersion = 3;
 /// What sum_of_squares needs at `parts`.
 inline constexpr int64_t kSumParts = 1024;
 
@@ -49,6 +51,21 @@ Status sum_of_squares(Element type, const void* values, int64_t count, double* p
 Status dropout(Element type, const void* x, void* y, int64_t first, int64_t count, const DropoutDraw& draw,
                Stream stream);
 
+/// A weight in 4 bits (kernels/quantize.h): codes and scales in the device's memory, the tables by value.
+struct FourBitWeight {
+  const uint8_t* codes;
+  const float* absmax;          ///< one a block; null: the three below
+  const uint8_t* absmax_codes;  ///< one a block
+  const float* nested;          ///< one for kAbsmaxBlock of them
+  float offset;
+  std::array<float, 16> values;         ///< four_bit_values
+  std::array<float, 256> scale_values;  ///< dynamic_map_values(DynamicMap::kSigned); unused with absmax
+};
+/// @param y [count]
+Status dequantize_4bit(Element type, const FourBitWeight& weight, void* y, int64_t count, Stream stream);
+Status dequantize_int8(Element type, const int8_t* codes, const float* absmax, void* y, int64_t rows, int64_t width,
+                       Stream stream);
+
 int32_t device_count();  ///< 0 where there is none or no driver
 /// Of the first one.
 struct Device {
@@ -76,6 +93,8 @@ struct Kernels {
   decltype(&cuda::adamw) adamw;
   decltype(&cuda::sum_of_squares) sum_of_squares;
   decltype(&cuda::dropout) dropout;
+  decltype(&cuda::dequantize_4bit) dequantize_4bit;
+  decltype(&cuda::dequantize_int8) dequantize_int8;
   decltype(&cuda::device_count) device_count;
   decltype(&cuda::describe_device) describe_device;
   decltype(&cuda::allocate) allocate;

@@ -6,6 +6,7 @@
 #include "kernels/reference/adamw.h"
 #include "kernels/reference/cross_entropy.h"
 #include "kernels/reference/dropout.h"
+#include "kernels/reference/quantize.h"
 #include "kernels/reference/rms_norm.h"
 #include "kernels/reference/rotary.h"
 #include "kernels/reference/sum_of_squares.h"
@@ -205,6 +206,66 @@ TYPED_TEST(CudaKernels, DropoutIsTheReferenceBitForBit) {
         succeed(machine()->dropout(element_of<T>(), in.data(), out.data(), first, count, draw, nullptr));
         EXPECT_EQ(out.read(), expected);
       }
+    }
+  });
+}
+
+/// Scales as they are, and in codes of their own.
+template <typename T>
+void compare_four_bits(int64_t count, FourBitType type) {
+  const auto x = random_values<float>(count, 1);
+  const auto blocks = static_cast<size_t>((count + kFourBitBlock - 1) / kFourBitBlock);
+  std::vector<uint8_t> codes((x.size() + 1) / 2), absmax_codes(blocks);
+  std::vector<float> absmax(blocks), nested((blocks + kAbsmaxBlock - 1) / kAbsmaxBlock), opened(blocks);
+  quantize_4bit(x.data(), codes.data(), absmax.data(), count, type);
+  constexpr float kOffset = 0.25F;
+  quantize_absmax(absmax.data(), absmax_codes.data(), nested.data(), static_cast<int64_t>(blocks));
+  dequantize_absmax(absmax_codes.data(), nested.data(), kOffset, opened.data(), 0, static_cast<int64_t>(blocks));
+  Buffer<uint8_t> held(codes), held_absmax(absmax_codes);
+  Buffer<float> scales(absmax), held_nested(nested);
+  cuda::FourBitWeight plain{}, twice{};
+  plain.codes = twice.codes = held.data();
+  plain.values = twice.values = four_bit_values(type);
+  plain.absmax = scales.data();
+  twice.absmax_codes = held_absmax.data(), twice.nested = held_nested.data(), twice.offset = kOffset;
+  twice.scale_values = dynamic_map_values(DynamicMap::kSigned);
+  for (const auto& [weight, by] : {std::pair(plain, absmax), std::pair(twice, opened)}) {
+    std::vector<T> expected(x.size());
+    reference::dequantize_4bit(codes.data(), by.data(), expected.data(), count, type);
+    for (const int64_t shift : {0, 1}) {
+      Buffer<T> out(std::vector<T>(x.size()), shift);
+      succeed(machine()->dequantize_4bit(element_of<T>(), weight, out.data(), count, nullptr));
+      EXPECT_EQ(out.read(), expected) << count;
+    }
+  }
+}
+
+TYPED_TEST(CudaKernels, OpensFourBitsBitForBit) {
+  for_each_order([] {
+    for (const int64_t count : {1, 3, 64, 65, 104, 2048, 5003, 64 * 300}) {
+      compare_four_bits<TypeParam>(count, FourBitType::kNf4);
+      compare_four_bits<TypeParam>(count, FourBitType::kFp4);
+    }
+  });
+}
+
+TYPED_TEST(CudaKernels, OpensEightBitsBitForBit) {
+  using T = TypeParam;
+  for_each_order([] {
+    for (const int64_t width : kWidths) {
+      const int64_t rows = 3;
+      const auto x = random_values<float>(rows * width, 1);
+      std::vector<int8_t> codes(x.size());
+      std::vector<float> absmax(static_cast<size_t>(rows));
+      quantize_int8(x.data(), codes.data(), absmax.data(), rows, width);
+      std::vector<T> expected(x.size());
+      reference::dequantize_int8(codes.data(), absmax.data(), expected.data(), rows, width);
+      Buffer<int8_t> held(codes);
+      Buffer<float> scales(absmax);
+      Buffer<T> out(std::vector<T>(x.size()));
+      succeed(
+          machine()->dequantize_int8(element_of<T>(), held.data(), scales.data(), out.data(), rows, width, nullptr));
+      EXPECT_EQ(out.read(), expected) << width;
     }
   });
 }
