@@ -1,6 +1,6 @@
 """Lathe against transformers + peft, run here and now. Runs inside the environment of tests/oracle/setup.sh.
 
-usage: live.py LATHE_BINARY CASE      (ctest goes through run_live.py, which finds the environment)
+usage: live.py LATHE_BINARY CASE …      (ctest goes through run_live.py, which finds the environment)
 """
 import json
 import pathlib
@@ -13,7 +13,7 @@ from cases import rows_file
 from checks import Report, check_controls, check_initial_values, check_same_curve, controls_of, relative
 from compare import FP32, Bounds
 from lathe import Run, run, tail
-from live_case import attention_noise, bf16_bounds, fp16_bounds, last_eval, live_case, noise_bounds
+from live_case import attention_noise, bf16_bounds, for_each_case, fp16_bounds, last_eval, live_case, noise_bounds
 
 
 def check_tokens(binary: str, case: dict, config: dict, report: Report) -> None:
@@ -50,8 +50,7 @@ def check_generation(binary: str, config: dict, ours: Run, report: Report) -> No
     report.check("our adapter generates the same text in peft", same, repr(theirs) if same else f"{tail(answer)!r} against {theirs!r}")
 
 
-def main() -> int:
-    binary, name = sys.argv[1:]
+def compare(binary: str, name: str) -> Report:
     with live_case(binary, name) as live:
         config, work, report = live.config, live.work, live.report
         check_tokens(binary, live.case, config, report)
@@ -71,7 +70,12 @@ def main() -> int:
         check_adapter_exchange(binary, live.case, ours, theirs, work, bounds, report)
         if not config["bf16"] and not config["fp16"]:  # few bits have ties that rounding decides
             check_generation(binary, config, ours, report)
-    return 1 if report.failures else 0
+    return report
+
+
+def main() -> int:
+    binary, *names = sys.argv[1:]
+    return for_each_case(names, lambda name: compare(binary, name))
 
 
 if __name__ == "__main__":

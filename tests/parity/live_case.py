@@ -3,7 +3,7 @@ import contextlib
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from transformers.utils import logging
 
@@ -42,6 +42,15 @@ def live_case(binary: str, name: str) -> Iterator[LiveCase]:
         work = pathlib.Path(folder)
         base_models.make_base_model(case, work / "base")
         yield LiveCase(binary, case, work, work / "base", flat_config(case, work / "base", work / "ours"), Report())
+
+
+def for_each_case(names: list[str], compare: Callable[[str], Report]) -> int:
+    """Several in one process: to import both libraries takes as long as a small run. Returns the exit status."""
+    failures = []
+    for name in names:
+        print(f"---- {name}", flush=True)
+        failures += compare(name).failures
+    return 1 if failures else 0
 
 
 def attention_noise(live: LiveCase, theirs: dict) -> Difference:

@@ -2,7 +2,7 @@
 transformers under autocast, which rounds for products alone, is told to do it for embedding and norms too (docs/numerics.md).
 Runs inside the environment of tests/oracle/setup.sh.
 
-usage: live_full.py LATHE_BINARY CASE
+usage: live_full.py LATHE_BINARY CASE …
 """
 import functools
 import pathlib
@@ -15,10 +15,10 @@ from transformers import Trainer
 
 import rival
 from cases import tokenizer_folder
-from checks import CONTROLS, check_controls, relative
+from checks import CONTROLS, Report, check_controls, relative
 from compare import FP32, Difference, compare_logs
 from lathe import Run
-from live_case import LiveCase, bf16_bounds, last_eval, live_case
+from live_case import LiveCase, bf16_bounds, for_each_case, last_eval, live_case
 
 FP32_WEIGHTS = 1e-3
 CONTROLS_OF_FULL = {
@@ -104,8 +104,7 @@ def check_exchange(live: LiveCase, ours: Run, theirs: list[dict], bound: float) 
     live.report.check("transformers' model loaded here: eval_loss", apart <= bound, f"{apart:.1e}")
 
 
-def main() -> int:
-    binary, name = sys.argv[1:]
+def compare(binary: str, name: str) -> Report:
     with live_case(binary, name) as live:
         config, report = live.config, live.report
         theirs = train_rival(live, "theirs")
@@ -120,7 +119,12 @@ def main() -> int:
         check_weights(ours, live, noise)
         check_controls(binary, config, live.work, theirs, bounds, report, CONTROLS_OF_FULL)
         check_exchange(live, ours, theirs, bounds.loss)
-    return 1 if report.failures else 0
+    return report
+
+
+def main() -> int:
+    binary, *names = sys.argv[1:]
+    return for_each_case(names, lambda name: compare(binary, name))
 
 
 if __name__ == "__main__":

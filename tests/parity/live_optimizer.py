@@ -1,14 +1,14 @@
 """One optimizer against the one that transformers' Trainer (or peft, for LoRA+) makes of the same settings: the curve, with
 controls. Runs inside the environment of tests/oracle/setup.sh.
 
-usage: live_optimizer.py LATHE_BINARY CASE
+usage: live_optimizer.py LATHE_BINARY CASE …
 """
 import sys
 
-from checks import check_controls, check_same_curve
+from checks import Report, check_controls, check_same_curve
 from compare import FP32
 from lathe import Run
-from live_case import live_case
+from live_case import for_each_case, live_case
 
 
 def controls_of(config: dict) -> dict:
@@ -23,8 +23,7 @@ def controls_of(config: dict) -> dict:
     return controls
 
 
-def main() -> int:
-    binary, name = sys.argv[1:]
+def compare(binary: str, name: str) -> Report:
     with live_case(binary, name) as live:
         config, work, report = live.config, live.work, live.report
         theirs = live.train_rival()
@@ -32,7 +31,12 @@ def main() -> int:
         report.check("the rival learns", losses[-1] < 0.97 * losses[0], f"loss {losses[0]:.3f} to {losses[-1]:.3f}")
         check_same_curve(Run(binary, config, work, "ours"), live.expected(theirs), FP32, report)
         check_controls(binary, config, work, theirs["log_history"], FP32, report, controls_of(config))
-    return 1 if report.failures else 0
+    return report
+
+
+def main() -> int:
+    binary, *names = sys.argv[1:]
+    return for_each_case(names, lambda name: compare(binary, name))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """QLoRA against transformers + peft + bitsandbytes, both computing in fp32: the values of every quantised weight bit for bit,
 then the curve, with controls and the bounds of other fp32 runs. Runs inside the environment of tests/oracle/setup.sh.
 
-usage: live_quantized.py LATHE_BINARY PARITY_QUANTIZE CASE
+usage: live_quantized.py LATHE_BINARY PARITY_QUANTIZE CASE …
 """
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import quantized_base
 from checks import Report, check_controls, check_initial_values, check_same_curve, controls_of
 from compare import FP32
 from lathe import Run
-from live_case import live_case
+from live_case import for_each_case, live_case
 
 
 def their_bytes(weight: torch.nn.Parameter) -> bytes:
@@ -41,8 +41,7 @@ def check_values(tool: str, config: dict, report: Report) -> None:
     report.check("quantised values bit for bit", not wrong and compared > 0, f"{compared} bytes, wrong: {wrong[:3]}")
 
 
-def main() -> int:
-    binary, tool, name = sys.argv[1:]
+def compare(binary: str, tool: str, name: str) -> Report:
     with live_case(binary, name) as live:
         config, work, report = live.config, live.work, live.report
         check_values(tool, config, report)
@@ -54,7 +53,12 @@ def main() -> int:
             other = "nf4" if config.get("bnb_4bit_quant_type") == "fp4" else "fp4"
             controls["the other 4-bit type"] = lambda settings: {"bnb_4bit_quant_type": other}
         check_controls(binary, config, work, expected.log_history, FP32, report, controls)
-    return 1 if report.failures else 0
+    return report
+
+
+def main() -> int:
+    binary, tool, *names = sys.argv[1:]
+    return for_each_case(names, lambda name: compare(binary, tool, name))
 
 
 if __name__ == "__main__":
