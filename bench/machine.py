@@ -6,6 +6,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -15,6 +16,10 @@ SHOWN_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
 
 class BenchError(Exception):
     """Something that a person has to do or know."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +79,22 @@ def gpus() -> list[str]:
     return asked.stdout.split("\n")[:-1] if asked.returncode == 0 else []
 
 
-def describe_machine() -> dict:
+def instructions() -> list[str]:
+    """Those of the processor's instruction sets that matter here."""
     flags = value_of("/proc/cpuinfo", "flags").split()
+    return [flag for flag in SHOWN_FLAGS if flag in flags]
+
+
+def describe_machine() -> dict:
     gib = int(value_of("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
     return {"processor": value_of("/proc/cpuinfo", "model name") or "unknown", "cores": os.cpu_count(),
-            "gpus": gpus(), "instructions": [flag for flag in SHOWN_FLAGS if flag in flags], "memory_gib": round(gib, 1), "threads": threads()}
+            "gpus": gpus(), "instructions": instructions(), "memory_gib": round(gib, 1), "threads": threads()}
 
 
-def multiplies_bf16(instructions: list[str] | None = None) -> bool:
-    """Whether the processor has bf16 products. Where it has none, PyTorch's take many times as long as fp32's."""
-    return platform.machine() != "x86_64" or "avx512_bf16" in (describe_machine()["instructions"] if instructions is None else instructions)
+def multiplies_bf16(of: list[str] | None = None) -> bool:
+    """Whether the processor has bf16 products: this one, or the one with those instructions. Where there are none, PyTorch's take many
+    times as long as fp32's."""
+    return platform.machine() != "x86_64" or "avx512_bf16" in (instructions() if of is None else of)
 
 
 def busy_note() -> str | None:

@@ -4,6 +4,7 @@ import dataclasses
 from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP, STEPS, UPDATES
 from samples import Sample
 
+
 def sample_of(plain: dict) -> Sample:
     return Sample(**{field.name: plain[field.name] for field in dataclasses.fields(Sample) if field.name in plain})
 
