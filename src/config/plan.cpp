@@ -25,7 +25,7 @@ constexpr int64_t kWidenedColumns = 1024;
 constexpr int64_t kDoraPiece = int64_t{1} << 18;  // model/dora.cpp, ops/columns.cpp
 constexpr int64_t kFixed = 128 << 10;             // a margin: tiny shapes were seen 85 KB beyond the terms named
 constexpr int64_t kQueryBlock = 48;               // kernels/cpu/attention.cpp
-constexpr int64_t kBlockRows = 96;                // kernels/cpu/attention_bf16_block.h
+constexpr int64_t kBlockRows = 96;                // kernels/cpu/bf16_pairs.h
 constexpr int64_t kPieceQueries = 480;            // ops/attention.cpp
 constexpr int64_t kPanel = 64, kSpan = 256;       // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
 constexpr int64_t kTokenizerBytes = 16 << 20;     // files that lie beside weights: tokenizer, configurations, logs

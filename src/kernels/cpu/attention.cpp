@@ -207,6 +207,12 @@ void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradie
   narrow(dvalues, task.kv_stride, keys, dim, 1, out.dv);
 }
 
+/// The instruction set that dispatch chose; the better, the smaller. Highway's own question asks the processor each
+/// time, which a virtual machine's host has to answer.
+int64_t chosen_target() {
+  return HWY_TARGET;
+}
+
 void attention_f32(const AttentionInputs<float>& in, float* out, float* lse, const AttentionTask& task,
                    float* workspace) {
   forward(in, out, lse, task, workspace);
@@ -236,6 +242,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace lathe::kernels {
+HWY_EXPORT(chosen_target);
 HWY_EXPORT(attention_f32);
 HWY_EXPORT(attention_bf16);
 HWY_EXPORT(attention_f16);
@@ -259,7 +266,7 @@ int64_t fp32_backward_workspace(const AttentionTask& task) {
 bool by_pairs() {
   if constexpr (bf16_pairs::kCompiled) {
     static const bool supported = bf16_pairs::supported();
-    return supported && (hwy::SupportedTargets() & HWY_AVX3) != 0;
+    return supported && HWY_DYNAMIC_DISPATCH(chosen_target)() <= HWY_AVX3;
   } else {
     return false;
   }
@@ -309,7 +316,9 @@ void attention(const AttentionInputs<F16>& in, F16* out, float* lse, const Atten
 template <>
 void attention(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
   if constexpr (bf16_pairs::kCompiled) {
-    if (by_pairs()) return bf16_pairs::forward(in, out, lse, task, workspace);
+    if (by_pairs()) {
+      return bf16_pairs::forward(in, out, lse, task, workspace, bf16_pairs::tiles_supported(task.head_dim));
+    }
   }
   HWY_DYNAMIC_DISPATCH(attention_bf16)(in, out, lse, task, workspace);
 }
@@ -328,7 +337,9 @@ template <>
 void attention_backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of,
                         const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
   if constexpr (bf16_pairs::kCompiled) {
-    if (by_pairs()) return bf16_pairs::backward(in, of, out, task, workspace);
+    if (by_pairs()) {
+      return bf16_pairs::backward(in, of, out, task, workspace, bf16_pairs::tiles_supported(task.head_dim));
+    }
   }
   HWY_DYNAMIC_DISPATCH(attention_backward_bf16)(in, of.dout, out, task, workspace);
 }

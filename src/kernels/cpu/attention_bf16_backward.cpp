@@ -92,17 +92,18 @@ HWY_INLINE void store_paired(__m512i even, __m512i odd, uint32_t* to) {
   _mm512_storeu_si512(to + kLanes, _mm512_or_si512(high, _mm512_slli_epi32(odd_high, 16)));
 }
 
-/// Where a tile's results go: its pairs of rows, [3][64], and its rows in the span's.
+/// Where a tile's results go: its pairs of rows, [rows/2][64], and its rows in the span's.
 struct TileOut {
   uint32_t *probabilities, *dscores;
   Bf16* dscore_rows;
 };
 
-/// probability = 2^(score - lse), dscore = probability · (dprobability - delta), for 6 rows and 64 keys.
+/// probability = 2^(score - lse), dscore = probability · (dprobability - delta), for a tile's rows and 64 keys.
 /// @param seen of each row, from the panel's first key on; null: all of them
-HWY_INLINE void differentiate(const Sums<kTileRows, 4>& scores, const Sums<kTileRows, 4>& dprobabilities, float scale2,
+template <int kRows>
+HWY_INLINE void differentiate(const Sums<kRows, 4>& scores, const Sums<kRows, 4>& dprobabilities, float scale2,
                               const float* lse2, const float* delta, const int64_t* seen, const TileOut& out) {
-  for (int pair = 0; pair < kTileRows / 2; ++pair) {
+  for (int pair = 0; pair < kRows / 2; ++pair) {
     for (int half = 0; half < 2; ++half) {
       __m512i p[2], d[2];
       for (int e = 0; e < 2; ++e) {
@@ -127,85 +128,80 @@ HWY_INLINE void differentiate(const Sums<kTileRows, 4>& scores, const Sums<kTile
 }
 
 /// Rows of the block that see the panel, whole tiles, become probabilities and dscores. @returns the first of them
+template <typename Products>
 int64_t score_panel(const Backward& on, const Block& block, int64_t span, int64_t j, float scale2) {
+  constexpr int kRows = Products::kRows;
   const Extent& extent = on.extent;
   const int64_t width = extent.width, key = span + j * kPanel;
   const int64_t skipped = std::max<int64_t>(0, extent.first_row_that_sees(key) - block.first);
-  const int64_t begin = skipped / kTileRows * kTileRows;
-  for (int64_t tile = begin; tile < block.count; tile += kTileRows) {
+  const int64_t begin = skipped / kRows * kRows;
+  for (int64_t tile = begin; tile < block.count; tile += kRows) {
     const int64_t row = block.first + tile, at = tile * width / 2;
-    Sums<kTileRows, 4> scores = {}, dprobabilities = {};
-    multiply<kTileRows, 4>({pairs_of(on.queries) + at, width / 2, 1}, on.keys + j * on.panel(), width / 2, scores);
-    multiply<kTileRows, 4>({pairs_of(on.doutputs) + at, width / 2, 1}, on.values + j * on.panel(), width / 2,
-                           dprobabilities);
-    int64_t seen[kTileRows];
-    for (int r = 0; r < kTileRows; ++r) seen[r] = extent.seen(row + r) - key;
-    differentiate(scores, dprobabilities, scale2, on.lse2 + row, on.delta + row, seen[0] < kPanel ? seen : nullptr,
-                  {on.probabilities + tile / 2 * kPanel, on.dscores + tile / 2 * kPanel,
-                   on.dscore_rows + tile * kSpan + j * kPanel});
+    typename Products::Sums scores, dprobabilities;
+    Products::multiply({pairs_of(on.queries) + at, width / 2, 1}, on.keys + j * on.panel(), width / 2, scores);
+    Products::multiply({pairs_of(on.doutputs) + at, width / 2, 1}, on.values + j * on.panel(), width / 2,
+                       dprobabilities);
+    int64_t seen[kRows];
+    for (int r = 0; r < kRows; ++r) seen[r] = extent.seen(row + r) - key;
+    differentiate<kRows>(scores, dprobabilities, scale2, on.lse2 + row, on.delta + row,
+                         seen[0] < kPanel ? seen : nullptr,
+                         {on.probabilities + tile / 2 * kPanel, on.dscores + tile / 2 * kPanel,
+                          on.dscore_rows + tile * kSpan + j * kPanel});
   }
   return begin;
 }
 
 /// dvalues += probabilitiesᵀ doutputs, dkeys += dscoresᵀ queries for a panel, rows of the block from `begin` on.
+template <typename Products>
 void add_to_keys(const Backward& on, const Block& block, int64_t begin, int64_t j) {
-  const int64_t width = on.extent.width, first = begin / 2, depth = (block.padded() - begin) / 2;
-  const auto add = [&](const uint32_t* by_rows, const uint32_t* rows, float* to) {
-    const uint32_t* from = by_rows + first * kPanel;
-    int64_t key = 0;
-    for (; key + kTileRows <= kPanel; key += kTileRows) {
-      add_product<kTileRows>({from + key, 1, kPanel}, rows, kBlockRows / 2, first, depth, to + key * width, width);
-    }
-    add_product<kPanel % kTileRows>({from + key, 1, kPanel}, rows, kBlockRows / 2, first, depth, to + key * width,
-                                    width);
-  };
-  add(on.probabilities, on.paired_doutputs, on.dvalues + j * kPanel * width);
-  add(on.dscores, on.paired_queries, on.dkeys + j * kPanel * width);
+  const int64_t width = on.extent.width, first = begin / 2, depth = (block.padded - begin) / 2;
+  Products::add_transposed(on.probabilities + first * kPanel, on.paired_doutputs, kBlockRows / 2, first, depth,
+                           on.dvalues + j * kPanel * width, width);
+  Products::add_transposed(on.dscores + first * kPanel, on.paired_queries, kBlockRows / 2, first, depth,
+                           on.dkeys + j * kPanel * width, width);
 }
 
+template <typename Products>
 void add_to_queries(const Backward& on, const Block& block, int64_t span) {
   const int64_t width = on.extent.width;
-  for (int64_t tile = 0; tile < block.count; tile += kTileRows) {
+  for (int64_t tile = 0; tile < block.count; tile += Products::kRows) {
     const int64_t row = block.first + tile;
-    const int64_t seen = std::min(kSpan, on.extent.seen(row + kTileRows - 1) - span);
-    add_product<kTileRows>({pairs_of(on.dscore_rows + tile * kSpan), kSpan / 2, 1}, on.paired_keys, kSpan / 2, 0,
-                           (seen + 1) / 2, on.dqueries + row * width, width);
+    const int64_t seen = std::min(kSpan, on.extent.seen(row + Products::kRows - 1) - span);
+    Products::add({pairs_of(on.dscore_rows + tile * kSpan), kSpan / 2, 1}, on.paired_keys, kSpan / 2, (seen + 1) / 2,
+                  on.dqueries + row * width, width);
   }
 }
 
+template <typename Products>
 void backward_block(const AttentionInputs<Bf16>& in, const Bf16* dout, const Backward& on, const Block& block,
                     int64_t span, float scale2) {
   const Extent& extent = on.extent;
   const auto take = [&](const Bf16* from, Bf16* rows, uint32_t* paired) {
     gather(from, extent, block, rows);
-    pack_paired(rows, extent.width, block.padded(), extent.width, kBlockRows, paired);
+    pack_paired(rows, extent.width, block.padded, extent.width, kBlockRows, paired);
   };
   take(in.q, on.queries, on.paired_queries);
   take(dout, on.doutputs, on.paired_doutputs);
   const int64_t last_seen = std::min(kSpan, extent.seen(block.first + block.count - 1) - span);
   for (int64_t j = 0; j * kPanel < last_seen; ++j) {
-    const int64_t begin = score_panel(on, block, span, j, scale2);
-    add_to_keys(on, block, begin, j);
+    const int64_t begin = score_panel<Products>(on, block, span, j, scale2);
+    add_to_keys<Products>(on, block, begin, j);
   }
-  add_to_queries(on, block, span);
+  add_to_queries<Products>(on, block, span);
 }
 
-}  // namespace
-
-int64_t backward_workspace(const AttentionTask& task) {
-  return Backward::floats(Extent(task));
-}
-
-void backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of, const AttentionGradientsOf<Bf16>& out,
-              const AttentionTask& task, float* workspace) {
+template <typename Products>
+void run(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of, const AttentionGradientsOf<Bf16>& out,
+         const AttentionTask& task, float* workspace) {
   const Extent extent(task);
   const Backward on(extent, workspace);
   const float scale = 1.0F / std::sqrt(static_cast<float>(task.head_dim));
   prepare(of, on);
   for (int64_t span = 0; span < extent.keys; span += kSpan) {
     take_span(in, on, span, task.kv_stride);
-    for_each_block(extent, extent.first_row_that_sees(span),
-                   [&](const Block& block) { backward_block(in, of.dout, on, block, span, scale * kLog2E); });
+    for_each_block<Products>(extent, extent.first_row_that_sees(span), [&](const Block& block) {
+      backward_block<Products>(in, of.dout, on, block, span, scale * kLog2E);
+    });
     for (int64_t key = 0; key < std::min(kSpan, extent.keys - span); ++key) {
       const int64_t to = (span + key) * task.kv_stride;
       narrow(on.dkeys + key * extent.width, scale, extent.dim, out.dk + to);
@@ -215,6 +211,19 @@ void backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of,
   for (int64_t row = 0; row < extent.rows; ++row) {
     narrow(on.dqueries + row * extent.width, scale, extent.dim, out.dq + extent.at(row));
   }
+}
+
+}  // namespace
+
+int64_t backward_workspace(const AttentionTask& task) {
+  return Backward::floats(Extent(task));
+}
+
+void backward(const AttentionInputs<Bf16>& in, const AttentionResults<Bf16>& of, const AttentionGradientsOf<Bf16>& out,
+              const AttentionTask& task, float* workspace, bool in_tiles) {
+  if (!in_tiles) return run<VectorProducts>(in, of, out, task, workspace);
+  const TileScope tiles;
+  run<TileProducts>(in, of, out, task, workspace);
 }
 
 }  // namespace lathe::kernels::bf16_pairs

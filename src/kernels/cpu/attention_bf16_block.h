@@ -8,11 +8,11 @@
 
 #include "kernels/attention.h"
 #include "kernels/cpu/bf16_pairs.h"
+#include "kernels/cpu/bf16_tiles.h"
 
 LATHE_BF16_PAIRS_BEGIN
 namespace lathe::kernels::bf16_pairs {
 
-constexpr int64_t kBlockRows = 16 * kTileRows;  // query rows that meet a panel of keys together
 constexpr float kLog2E = 1.44269504088896341F;
 
 /// A task's rows and keys in units of the layouts.
@@ -36,20 +36,23 @@ struct Extent {
 
 /// Some rows from `first` on, in whole tiles; those beyond `count` hold zeros.
 struct Block {
-  int64_t first, count;
-  [[nodiscard]] int64_t padded() const { return rounded_up(count, kTileRows); }
+  int64_t first, count, padded;
 };
 
-template <typename Body>
+template <typename Products, typename Body>
 HWY_INLINE void for_each_block(const Extent& extent, int64_t first, Body body) {
-  for (; first < extent.rows; first += kBlockRows) body(Block{first, std::min(kBlockRows, extent.rows - first)});
+  static_assert(kBlockRows % Products::kRows == 0);
+  for (; first < extent.rows; first += kBlockRows) {
+    const int64_t count = std::min(kBlockRows, extent.rows - first);
+    body(Block{first, count, rounded_up(count, Products::kRows)});
+  }
 }
 
 /// A block's rows one after another, [padded, width].
 inline void gather(const Bf16* from, const Extent& extent, const Block& block, Bf16* to) {
   const auto bytes = static_cast<size_t>(extent.dim) * sizeof(Bf16);
-  if (block.count < block.padded() || extent.dim < extent.width) {
-    std::fill(to, to + block.padded() * extent.width, Bf16{0});
+  if (block.count < block.padded || extent.dim < extent.width) {
+    std::fill(to, to + block.padded * extent.width, Bf16{0});
   }
   for (int64_t r = 0; r < block.count; ++r)
     std::memcpy(to + r * extent.width, from + extent.at(block.first + r), bytes);

@@ -49,28 +49,57 @@ void pack(const AttentionInputs<Bf16>& in, const Forward& to, int64_t stride) {
   }
 }
 
-/// Raises the tops of a tile's rows to its scores' highest. @param factors what is there already has to be scaled by
-HWY_INLINE void raise(const Sums<kTileRows, 4>& scores, float scale2, float* tops, float* factors) {
-  constexpr __mmask16 kRows = (1U << kTileRows) - 1U;
-  alignas(64) float highest[kLanes] = {};
-  for (int r = 0; r < kTileRows; ++r) {
-    highest[r] = _mm512_reduce_max_ps(
-        _mm512_max_ps(_mm512_max_ps(scores[r][0], scores[r][1]), _mm512_max_ps(scores[r][2], scores[r][3])));
+HWY_INLINE __m512 highest(const __m512 (&row)[4]) {
+  return _mm512_max_ps(_mm512_max_ps(row[0], row[1]), _mm512_max_ps(row[2], row[3]));
+}
+
+HWY_INLINE __m512 halved(__m512 a, __m512 b) {
+  return _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+/// The highest of each row's 64 scores.
+template <int kRows>
+HWY_INLINE __m512 highest_of_rows(const __m512 (*rows)[4]) {
+  if constexpr (kRows == kLanes) {  // all rows at once: each step halves the vectors, and the lanes that a row has
+    __m512 two[8], four[4];
+    for (int i = 0; i < 8; ++i) {
+      const __m512 a = highest(rows[2 * i]), b = highest(rows[2 * i + 1]);
+      two[i] = _mm512_max_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    for (int i = 0; i < 4; ++i) {
+      const __m512d a = _mm512_castps_pd(two[2 * i]), b = _mm512_castps_pd(two[2 * i + 1]);
+      four[i] = _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    return halved(halved(four[0], four[1]), halved(four[2], four[3]));
+  } else {
+    alignas(64) float found[kLanes] = {};
+    for (int r = 0; r < kRows; ++r) found[r] = _mm512_reduce_max_ps(highest(rows[r]));
+    return _mm512_load_ps(found);
   }
-  const __m512 before = _mm512_maskz_loadu_ps(kRows, tops);
-  const __m512 after = _mm512_max_ps(before, _mm512_load_ps(highest));
-  // While a row has seen nothing but -infinity there is nothing to scale, and no infinity to subtract from another.
-  const __mmask16 none = _mm512_cmp_ps_mask(after, _mm512_set1_ps(-kInfinity), _CMP_EQ_OQ);
-  const __m512 shift = _mm512_mask_mov_ps(after, none, _mm512_setzero_ps());
-  const __m512 factor = exp2(_mm512_mul_ps(_mm512_sub_ps(before, shift), _mm512_set1_ps(scale2)));
-  _mm512_store_ps(factors, factor);
-  _mm512_mask_storeu_ps(tops, kRows, after);
+}
+
+/// Raises the tops of a tile's rows to its scores' highest. @param factors what is there already has to be scaled by
+template <int kRows>
+HWY_INLINE void raise(const Sums<kRows, 4>& scores, float scale2, float* tops, float* factors) {
+  constexpr int kCount = std::min<int>(kRows, kLanes);
+  constexpr auto kMask = static_cast<__mmask16>((1U << kCount) - 1U);
+  for (int first = 0; first < kRows; first += kCount) {
+    const __m512 before = _mm512_maskz_loadu_ps(kMask, tops + first);
+    const __m512 after = _mm512_max_ps(before, highest_of_rows<kCount>(scores + first));
+    // While a row has seen nothing but -infinity there is nothing to scale, and no infinity to subtract from another.
+    const __mmask16 none = _mm512_cmp_ps_mask(after, _mm512_set1_ps(-kInfinity), _CMP_EQ_OQ);
+    const __m512 shift = _mm512_mask_mov_ps(after, none, _mm512_setzero_ps());
+    const __m512 factor = exp2(_mm512_mul_ps(_mm512_sub_ps(before, shift), _mm512_set1_ps(scale2)));
+    _mm512_store_ps(factors + first, factor);
+    _mm512_mask_storeu_ps(tops + first, kMask, after);
+  }
 }
 
 /// Scores of a tile → its probabilities, relative to the tops; adds them to the sums.
-HWY_INLINE void soften(const Sums<kTileRows, 4>& scores, float scale2, const float* tops, const float* factors,
-                       float* sums, Bf16* probabilities) {
-  for (int r = 0; r < kTileRows; ++r) {
+template <int kRows>
+HWY_INLINE void soften(const Sums<kRows, 4>& scores, float scale2, const float* tops, const float* factors, float* sums,
+                       Bf16* probabilities) {
+  for (int r = 0; r < kRows; ++r) {
     const __m512 top = _mm512_set1_ps(tops[r] == -kInfinity ? 0.0F : tops[r]);
     __m512 p[4];
     for (int n = 0; n < 4; ++n) p[n] = exp2(_mm512_mul_ps(_mm512_sub_ps(scores[r][n], top), _mm512_set1_ps(scale2)));
@@ -82,27 +111,29 @@ HWY_INLINE void soften(const Sums<kTileRows, 4>& scores, float scale2, const flo
   }
 }
 
-/// Six rows, from `tile` of the block on, meet panel j.
+/// A tile of rows, from `tile` of the block on, meets panel j.
+template <typename Products>
 HWY_INLINE void meet(const Forward& on, const Block& block, int64_t tile, int64_t j, float scale2) {
+  constexpr int kRows = Products::kRows;
   const int64_t width = on.extent.width, row = block.first + tile, key = j * kPanel;
-  Sums<kTileRows, 4> scores = {};
-  multiply<kTileRows, 4>({pairs_of(on.queries) + tile * width / 2, width / 2, 1}, on.keys + j * on.panel(), width / 2,
-                         scores);
+  typename Products::Sums scores;
+  Products::multiply({pairs_of(on.queries) + tile * width / 2, width / 2, 1}, on.keys + j * on.panel(), width / 2,
+                     scores);
   if (on.extent.seen(row) < key + kPanel) {
-    for (int r = 0; r < kTileRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
       const int64_t seen = on.extent.seen(row + r) - key;
       for (int n = 0; n < 4; ++n) {
         scores[r][n] = _mm512_mask_mov_ps(_mm512_set1_ps(-kInfinity), visible(seen, n * kLanes), scores[r][n]);
       }
     }
   }
-  alignas(64) float factors[kLanes];
-  alignas(64) Bf16 probabilities[kTileRows * kPanel];
-  raise(scores, scale2, on.tops + tile, factors);
-  soften(scores, scale2, on.tops + tile, factors, on.sums + tile * kLanes, probabilities);
-  const int64_t seen = std::min(kPanel, on.extent.seen(row + kTileRows - 1) - key);
-  add_product<kTileRows>({pairs_of(probabilities), kPanel / 2, 1}, on.values + j * on.panel(), kPanel / 2, 0,
-                         (seen + 1) / 2, on.result + tile * width, width, factors);
+  alignas(64) float factors[rounded_up(kRows, kLanes)];
+  alignas(64) Bf16 probabilities[kRows * kPanel];
+  raise<kRows>(scores, scale2, on.tops + tile, factors);
+  soften<kRows>(scores, scale2, on.tops + tile, factors, on.sums + tile * kLanes, probabilities);
+  const int64_t seen = std::min(kPanel, on.extent.seen(row + kRows - 1) - key);
+  Products::add({pairs_of(probabilities), kPanel / 2, 1}, on.values + j * on.panel(), kPanel / 2, (seen + 1) / 2,
+                on.result + tile * width, width, factors);
 }
 
 void finish(const Forward& on, const Block& block, float scale, Bf16* out, float* lse) {
@@ -113,22 +144,12 @@ void finish(const Forward& on, const Block& block, float scale, Bf16* out, float
   }
 }
 
-}  // namespace
-
-bool supported() {
-  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-}
-
-int64_t forward_workspace(const AttentionTask& task) {
-  return Forward::floats(Extent(task));
-}
-
-void forward(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
+template <typename Products>
+void run(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
   const Forward on(Extent(task), workspace);
   const float scale = 1.0F / std::sqrt(static_cast<float>(task.head_dim));
   pack(in, on, task.kv_stride);
-  for_each_block(on.extent, 0, [&](const Block& block) {
+  for_each_block<Products>(on.extent, 0, [&](const Block& block) {
     gather(in.q, on.extent, block, on.queries);
     std::fill(on.tops, on.tops + kBlockRows, -kInfinity);
     std::fill(on.sums, on.sums + kBlockRows * kLanes, 0.0F);
@@ -136,12 +157,25 @@ void forward(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const Atten
     const int64_t last_seen = on.extent.seen(block.first + block.count - 1);
     for (int64_t j = 0; j * kPanel < last_seen; ++j) {
       const int64_t skipped = std::max<int64_t>(0, on.extent.first_row_that_sees(j * kPanel) - block.first);
-      for (int64_t tile = skipped / kTileRows * kTileRows; tile < block.count; tile += kTileRows) {
-        meet(on, block, tile, j, scale * kLog2E);
+      for (int64_t tile = skipped / Products::kRows * Products::kRows; tile < block.count; tile += Products::kRows) {
+        meet<Products>(on, block, tile, j, scale * kLog2E);
       }
     }
     finish(on, block, scale, out, lse);
   });
+}
+
+}  // namespace
+
+int64_t forward_workspace(const AttentionTask& task) {
+  return Forward::floats(Extent(task));
+}
+
+void forward(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace,
+             bool in_tiles) {
+  if (!in_tiles) return run<VectorProducts>(in, out, lse, task, workspace);
+  const TileScope tiles;
+  run<TileProducts>(in, out, lse, task, workspace);
 }
 
 }  // namespace lathe::kernels::bf16_pairs

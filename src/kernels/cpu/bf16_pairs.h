@@ -1,6 +1,7 @@
 #pragma once
-// Products of bf16 matrices by vdpbf16ps, and the layouts they read. A pair of neighbours along the depth of a product
-// is one 32-bit element here: C[r, n] += A[r, p]₀ B[p, n]₀ + A[r, p]₁ B[p, n]₁.
+// Products of bf16 matrices by vdpbf16ps, and the layouts they read (bf16_tiles.h has the same products by AMX). A pair
+// of neighbours along the depth of a product is one 32-bit element here: C[r, n] += A[r, p]₀ B[p, n]₀ + A[r, p]₁
+// B[p, n]₁.
 //
 // A is read element by element, from any strides. B lies in panels of at most 64 columns, so that one panel stays in
 // the first cache and its rows follow one another. Include from files that are compiled for all processors: everything
@@ -23,14 +24,16 @@
 
 #include "kernels/bf16.h"
 
-// Of AVX-512 only what every processor with AVX512_BF16 has.
-#define LATHE_BF16_PAIRS_BEGIN HWY_PUSH_ATTRIBUTES("avx,avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
+// Of AVX-512 only what every processor with AVX512_BF16 has. Compilers make no tiles of their own accord: AMX stands
+// only where bf16_tiles.h writes it.
+#define LATHE_BF16_PAIRS_BEGIN \
+  HWY_PUSH_ATTRIBUTES("avx,avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
 #define LATHE_BF16_PAIRS_END HWY_POP_ATTRIBUTES
 
 namespace lathe::kernels::bf16_pairs {
-constexpr int64_t kLanes = 16;    // fp32, or pairs, of a vector
-constexpr int64_t kPanel = 64;    // columns of a panel
-constexpr int64_t kTileRows = 6;  // with 4 vectors of columns: 24 sums, 4 columns, 1 element
+constexpr int64_t kLanes = 16;      // fp32, or pairs, of a vector
+constexpr int64_t kPanel = 64;      // columns of a panel
+constexpr int64_t kBlockRows = 96;  // rows that meet a panel together: whole tiles of either products
 
 constexpr int64_t rounded_up(int64_t count, int64_t unit) {
   return (count + unit - 1) / unit * unit;
@@ -102,6 +105,34 @@ HWY_INLINE void add_product(Pairs a, const uint32_t* b, int64_t panel_rows, int6
     }
   }
 }
+
+/// Products whose sums stay in registers.
+struct VectorProducts {
+  static constexpr int64_t kRows = 6;  ///< of A at a time: with 4 vectors of columns 24 sums, 4 columns, 1 element
+  using Sums = bf16_pairs::Sums<kRows, 4>;
+
+  /// sums = A B, a whole panel of columns.
+  static HWY_INLINE void multiply(Pairs a, const uint32_t* b, int64_t depth, Sums& sums) {
+    for (auto& row : sums) {
+      for (__m512& sum : row) sum = _mm512_setzero_ps();
+    }
+    bf16_pairs::multiply<kRows, 4>(a, b, depth, sums);
+  }
+  /// C = factors · C + A B for kRows rows. Behind `depth` a product may go on where A or B holds zeros.
+  static HWY_INLINE void add(Pairs a, const uint32_t* b, int64_t panel_rows, int64_t depth, float* c, int64_t width,
+                             const float* factors = nullptr) {
+    add_product<kRows>(a, b, panel_rows, 0, depth, c, width, factors);
+  }
+  /// C += Aᵀ B: A [depth][64], C has 64 rows, B begins at its row `first`.
+  static HWY_INLINE void add_transposed(const uint32_t* a, const uint32_t* b, int64_t panel_rows, int64_t first,
+                                        int64_t depth, float* c, int64_t width) {
+    int64_t row = 0;
+    for (; row + kRows <= kPanel; row += kRows) {
+      add_product<kRows>({a + row, 1, kPanel}, b, panel_rows, first, depth, c + row * width, width);
+    }
+    add_product<kPanel % kRows>({a + row, 1, kPanel}, b, panel_rows, first, depth, c + row * width, width);
+  }
+};
 
 /// Up to 32 bf16 of a row that ends after `left`; zero behind it.
 HWY_INLINE __m512i load_row(const Bf16* from, int64_t left) {

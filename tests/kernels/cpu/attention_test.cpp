@@ -14,9 +14,11 @@ struct Case {
 };
 
 // One token, a cache's last token, odd sizes, one more than a block of fp32 queries, rows longer than two blocks, heads
-// with a tail beside whole panels of 64, rows of more than one span of keys and with a cache beyond one.
-constexpr Case kCases[] = {{1, 1, 1, 8},      {1, 37, 2, 16},   {7, 7, 3, 5},      {49, 49, 2, 24},  {30, 70, 1, 64},
-                           {130, 130, 2, 33}, {65, 65, 7, 112}, {300, 300, 1, 80}, {40, 560, 3, 128}};
+// with a tail beside whole panels of 64, rows of more than one span of keys and with a cache beyond one; heads that fit
+// tiles.
+constexpr Case kCases[] = {{1, 1, 1, 8},      {1, 37, 2, 16},    {7, 7, 3, 5},      {49, 49, 2, 24},
+                           {30, 70, 1, 64},   {130, 130, 2, 33}, {65, 65, 7, 112},  {300, 300, 1, 80},
+                           {40, 560, 3, 128}, {1, 1, 1, 32},     {531, 531, 7, 64}, {67, 90, 2, 96}};
 
 /// Two key/value heads, so that strides are wider than a head.
 AttentionTask task_of(const Case& one) {
@@ -57,6 +59,16 @@ struct Problem {
     space.assign(static_cast<size_t>(attention_backward_workspace<T>(task)), std::nanf(""));
     attention_backward(in(), {dout.data(), r.out.data(), r.lse.data()}, {r.dq.data(), r.dk.data(), r.dv.data()}, task,
                        space.data());
+    return r;
+  }
+  /// In pairs of bf16, by the products that are asked for.
+  [[nodiscard]] Results<T> in_pairs(bool in_tiles) const {
+    Results<T> r = empty();
+    std::vector<float> space(static_cast<size_t>(bf16_pairs::forward_workspace(task)), std::nanf(""));
+    bf16_pairs::forward(in(), r.out.data(), r.lse.data(), task, space.data(), in_tiles);
+    space.assign(static_cast<size_t>(bf16_pairs::backward_workspace(task)), std::nanf(""));
+    bf16_pairs::backward(in(), {dout.data(), r.out.data(), r.lse.data()}, {r.dq.data(), r.dk.data(), r.dv.data()}, task,
+                         space.data(), in_tiles);
     return r;
   }
 
@@ -109,17 +121,31 @@ TYPED_TEST(Attention, AgreesWithTheReference) {
 // half a unit, less as values lie above a power of two. The result has two such errors, the probabilities' and its own,
 // independent of one another; a gradient of q or k has also that of `out` in delta, which all of a row's dscores share.
 // A sum keeps the relative error of its terms when they do not cancel; dscores sum to 0, which doubles theirs.
+void expect_roundings_alone(const Results<Bf16>& ours, const Results<Bf16>& expected) {
+  const double rounding = 0x1p-8 / std::sqrt(3.0);
+  EXPECT_LE(relative(ours.out, expected.out), 1.5 * rounding);
+  EXPECT_LE(relative(ours.dv, expected.dv), 1.5 * rounding);
+  EXPECT_LE(relative(ours.dq, expected.dq), 3 * rounding);
+  EXPECT_LE(relative(ours.dk, expected.dk), 3 * rounding);
+  expect_close(ours.lse, expected.lse, 64);
+}
+
 TEST(AttentionInPairs, RoundsProbabilitiesAndDscoresAndNothingElse) {
   if (!rounds_inside()) GTEST_SKIP() << "no AVX512_BF16 here";
-  const double rounding = 0x1p-8 / std::sqrt(3.0);
   for (const Case& one : kCases) {
     SCOPED_TRACE(::testing::Message() << one.queries << " of " << one.keys << ", " << one.group << " x " << one.dim);
     const Problem<Bf16> problem(one);
-    const Results<Bf16> expected = problem.expected(), ours = problem.ours();
-    EXPECT_LE(relative(ours.out, expected.out), 1.5 * rounding);
-    EXPECT_LE(relative(ours.dv, expected.dv), 1.5 * rounding);
-    EXPECT_LE(relative(ours.dq, expected.dq), 3 * rounding);
-    EXPECT_LE(relative(ours.dk, expected.dk), 3 * rounding);
+    expect_roundings_alone(problem.in_pairs(false), problem.expected());
+  }
+}
+
+TEST(AttentionInTiles, RoundsAsPairsDo) {
+  if (!rounds_inside() || !bf16_pairs::tiles_supported(64)) GTEST_SKIP() << "no AMX here";
+  for (const Case& one : kCases) {
+    if (!bf16_pairs::tiles_supported(one.dim)) continue;
+    SCOPED_TRACE(::testing::Message() << one.queries << " of " << one.keys << ", " << one.group << " x " << one.dim);
+    const Problem<Bf16> problem(one);
+    expect_roundings_alone(problem.in_pairs(true), problem.expected());
   }
 }
 
