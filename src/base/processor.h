@@ -8,4 +8,7 @@ namespace lathe {
 /// up to two hundred times slower than fp32 (ops/product.h says what is done instead). Float types only.
 [[nodiscard]] bool multiplies(DType dtype);
 
+/// Whether it multiplies bf16 in tiles (AMX).
+[[nodiscard]] bool multiplies_in_tiles();
+
 }  // namespace lathe

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <lathe/error.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -261,6 +262,7 @@ struct TrainingRun::Impl {
   }
 
   void read_data();
+  void fingerprint_base();
   void open_output();
   void check_resources(int64_t trainable);
   void load_model();
@@ -274,7 +276,11 @@ struct TrainingRun::Impl {
 void TrainingRun::Impl::read_data() {
   shape = read_model_shape(model_directory);
   dtype = ops::to_scalar_type(compute_dtype(args));
-  first_adapter = std::async(std::launch::async, [this] { return make_adapter(args, shape, dtype); });
+  first_adapter = std::async(std::launch::async, [this] {
+    // Draws follow one another. Threads that round them between draws would spin where tokens are made meanwhile.
+    omp_set_num_threads(1);
+    return make_adapter(args, shape, dtype);
+  });
   tokenizer = Tokenizer::load(model_directory);
   check_vocabulary(tokenizer->vocab_size(), shape, model_directory);
   template_kind = choose_template(args.template_name, tokenizer->chat_template());
@@ -289,6 +295,11 @@ void TrainingRun::Impl::read_data() {
   fingerprints.data = train_rows.fingerprint;
   fingerprints.tokenizer = tokenizer->fingerprint();
   fingerprints.template_text = Sha256().update(args.template_name).update(tokenizer->chat_template()).hex();
+}
+
+/// Reads all weights: not before the first step is near, except to resume.
+void TrainingRun::Impl::fingerprint_base() {
+  if (fingerprints.base_weights.valid()) return;
   fingerprints.base_weights =
       args.init_from_scratch
           ? std::async(std::launch::deferred, [seed = args.seed] { return fmt::format("random-{}", seed); }).share()
@@ -306,7 +317,9 @@ void TrainingRun::Impl::open_output() {
                         resume.folder.empty() ? asked && !finished : asked || inside);
   if (!resumes) clean_up_after_kill(args.output_dir);
   log::open_log_file(args.output_dir + "/train.log");
-  if (!resume.folder.empty()) check_fingerprints(resume.folder, fingerprints);
+  if (resume.folder.empty()) return;
+  fingerprint_base();
+  check_fingerprints(resume.folder, fingerprints);
 }
 
 void TrainingRun::Impl::check_resources(int64_t trainable) {
@@ -369,6 +382,7 @@ void TrainingRun::Impl::load_model() {
 }
 
 void TrainingRun::Impl::make_trainer() {
+  fingerprint_base();
   trainer = std::make_unique<Trainer>(args, TrainerParts{.model = *model,
                                                          .store = *store,
                                                          .train_dataset = train_rows,

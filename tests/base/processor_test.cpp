@@ -28,6 +28,7 @@ TEST(Processor, MultipliesWhatTheKernelSaysItDoes) {
 #if defined(__x86_64__)
   EXPECT_EQ(multiplies(DType::kBF16), has_flag("avx512_bf16"));
   EXPECT_EQ(multiplies(DType::kF16), has_flag("avx512_fp16"));
+  EXPECT_EQ(multiplies_in_tiles(), has_flag("amx_bf16"));
 #endif
 }
 

@@ -1,7 +1,6 @@
 #pragma once
-// Products of bf16 matrices by vdpbf16ps, and the layouts they read (bf16_tiles.h has the same products by AMX). A pair
-// of neighbours along the depth of a product is one 32-bit element here: C[r, n] += A[r, p]₀ B[p, n]₀ + A[r, p]₁
-// B[p, n]₁.
+// Products of bf16 matrices by vdpbf16ps (bf16_tiles.h: by AMX), and the layouts they read. A pair of neighbours along
+// the depth of a product is one 32-bit element: C[r, n] += A[r, p]₀ B[p, n]₀ + A[r, p]₁ B[p, n]₁.
 //
 // A is read element by element, from any strides. B lies in panels of at most 64 columns, so that one panel stays in
 // the first cache and its rows follow one another. Include from files that are compiled for all processors: everything
