@@ -91,6 +91,30 @@ def describe_machine() -> dict:
             "gpus": gpus(), "instructions": instructions(), "memory_gib": round(gib, 1), "threads": threads()}
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Of processor: each has a page of its own, since the same program stands elsewhere against its rivals and limits.
+    figures: what the names of its quoted figures begin with (None: none is quoted). notes: endings of notes that hold for it."""
+    name: str
+    title: str
+    page: pathlib.Path
+    figures: str | None
+    notes: tuple[str, ...]
+
+
+AMX = Kind("amx", "with tiles of bf16 (AMX)", ROOT / "docs/benchmarks.md", "", ("/amx", ""))
+AVX512 = Kind("avx512", "with bf16 products but no tiles (AVX512_BF16 without AMX)", ROOT / "docs/benchmarks_avx512.md", "avx512/", ("",))
+FP32 = Kind("fp32", "without bf16 products", ROOT / "docs/benchmarks_fp32.md", None, ("/fp32",))
+KINDS = (AMX, AVX512, FP32)
+
+
+def kind(of: list[str] | None = None) -> Kind:
+    """This processor's, or that of the one with those instructions."""
+    if not multiplies_bf16(of):
+        return FP32
+    return AMX if "amx_bf16" in (instructions() if of is None else of) else AVX512
+
+
 def multiplies_bf16(of: list[str] | None = None) -> bool:
     """Whether the processor has bf16 products: this one, or the one with those instructions. Where there are none, PyTorch's take many
     times as long as fp32's."""

@@ -1,11 +1,11 @@
-"""Results of bench/run as Markdown: the tables, and the page docs/benchmarks.md from the last runs. Standard library only."""
+"""Results of bench/run as Markdown: the tables, and the processor's page in docs/ from the last runs. Standard library only."""
 import json
 
 import method
 import quotes
 import tables
 from figures import Figure, figures, shown_value
-from machine import ROOT, multiplies_bf16
+from machine import FP32, KINDS, ROOT, Kind, kind
 
 NOTES = ROOT / "bench/notes.json"
 QUOTED = """
@@ -49,17 +49,19 @@ def read_notes() -> dict[str, str]:
     return json.loads(NOTES.read_text(encoding="utf-8"))
 
 
-def of_fp32(documents: list[dict]) -> str:
-    """The ending of notes on processors without bf16 products."""
-    return "" if all(multiplies_bf16(document["machine"]["instructions"]) for document in documents) else "/fp32"
+def kind_of(documents: list[dict]) -> Kind:
+    """The processors' kind; of several, the one that can do least."""
+    return max((kind(document["machine"]["instructions"]) for document in documents), key=KINDS.index)
 
 
 def notes(documents: list[dict], known: dict[str, str]) -> str:
-    """What is in the way of each missed target. known: texts by SHAPE/ROW/LINE, or by ROW/LINE for every shape."""
+    """What is in the way of each missed target. known: texts by SHAPE/ROW/LINE, or by ROW/LINE and the kind's ending for every shape."""
+    endings = kind_of(documents).notes
     said: dict[str, list[str]] = {}
     for key, figure in missed(documents):
         shape, rest = key.split("/", 1)
-        text = known.get(key) or known.get(rest + of_fp32(documents)) or "no note in bench/notes.json yet"
+        text = known.get(key) or next((known[rest + ending] for ending in endings if rest + ending in known),
+                                      "no note in bench/notes.json yet")
         said.setdefault(f"{figure.title}|{text}", []).append(shape)
     return "\n".join(f"- {key.split('|')[0]} ({', '.join(shapes)}): {key.split('|', 1)[1]}" for key, shapes in said.items()) \
         or "Every target that was measured is reached."
@@ -85,21 +87,26 @@ def measured_on(document: dict) -> str:
 
 
 FP32_INTRODUCTION = """
-**Processors without bf16 products** ([benchmarks.md](benchmarks.md): with them). PyTorch's bf16 products take many times as long as fp32's here, so
+PyTorch's bf16 products take many times as long as fp32's here, so
 every rival computes in fp32, as anybody would choose. Lathe computes in bf16 all the same: weights and activations stay bf16, blocks of them are widened and
 multiplied in fp32 (`src/ops/product.h`). The limit is that of fp32 products; losses differ by bf16's rounding.
 """
 
 
+def other_pages(mine: Kind) -> str:
+    return ", ".join(f"[{other.title}]({other.page.name})" for other in KINDS if other is not mine and other.page.exists())
+
+
 def page(documents: list[dict]) -> str:
-    with_bf16 = not of_fp32(documents)
+    mine = kind_of(documents)
+    others = other_pages(mine)
     said = list(dict.fromkeys(measured_on(document) for document in documents))
     runs = f"The last {len(documents)} runs stand side by side, the older one first" if len(documents) > 1 else "One run so far"
-    return f"""# Benchmarks
+    return f"""# Benchmarks: processors {mine.title}
 
 This page is written by `bench/run --write`; do not edit it. {runs}; a target counts as reached only when every run shown reaches it.
 {chr(10).join(f'- {line}.' for line in said)}
-{"" if with_bf16 else FP32_INTRODUCTION}
+{f"{chr(10)}Other processors: {others}.{chr(10)}" if others else ""}{FP32_INTRODUCTION if mine is FP32 else ""}
 {text(documents)}
 
-{method.TEXT}{QUOTED + quotes.table(documents) + chr(10) if with_bf16 else ""}"""
+{method.TEXT}{"" if mine.figures is None else QUOTED + quotes.table(documents, mine.figures) + chr(10)}"""

@@ -3,6 +3,7 @@ import dataclasses
 import unittest
 
 import figures
+import machine
 import quotes
 import report
 from kernel_rows import KERNEL_ROWS
@@ -56,11 +57,30 @@ class ReportTest(unittest.TestCase):
 
     def test_a_processor_without_bf16_products_is_said(self):
         document = run(lora_2rows(300, peft=100))
-        self.assertNotIn("without bf16", report.page([document]))
+        self.assertNotIn("widened", report.page([document]))
         self.assertIn("quoted as", report.page([document]))
         plain = report.page([{**document, "machine": {**MACHINE, "instructions": ["avx2"]}}])
-        self.assertIn("without bf16", plain)
+        self.assertIn("processors without bf16", plain)
+        self.assertIn("widened", plain)
         self.assertNotIn("quoted as", plain)
+
+    def test_each_kind_of_processor_has_its_page_notes_and_figures(self):
+        document = run(lora_2rows(300, peft=200))
+        tiles = {**document, "machine": {**MACHINE, "instructions": ["avx512_bf16", "amx_bf16"]}}
+        self.assertIs(report.kind_of([tiles]), machine.AMX)
+        self.assertIs(report.kind_of([tiles, document]), machine.AVX512)
+        self.assertIn(f"| avx512/{SHAPE}/lora_2rows/speed |", report.page([document]))
+        self.assertIn(f"| {SHAPE}/lora_2rows/speed |", report.page([tiles]))
+        said = {"lora_2rows/speed": "of all", "lora_2rows/speed/amx": "of tiles"}
+        self.assertIn("of tiles", report.notes([tiles], said))
+        self.assertIn("of all", report.notes([document], said))
+        self.assertIn("of all", report.notes([tiles], {"lora_2rows/speed": "of all"}))
+
+    def test_a_mark_belongs_to_one_kind(self):
+        self.assertTrue(quotes.belongs(f"{SHAPE}/lora_2rows/speed", machine.AMX.figures))
+        self.assertFalse(quotes.belongs(f"avx512/{SHAPE}/lora_2rows/speed", machine.AMX.figures))
+        self.assertTrue(quotes.belongs(f"avx512/{SHAPE}/lora_2rows/speed", machine.AVX512.figures))
+        self.assertFalse(quotes.belongs(f"{SHAPE}/lora_2rows/speed", machine.AVX512.figures))
 
     def test_memory_is_held_against_the_judged_rival(self):
         self.assertAlmostEqual(self.figure(run(lora_2rows(300, peft=100, eager=150)), "memory").value, 0.25)
@@ -75,7 +95,7 @@ class ReportTest(unittest.TestCase):
 
     def test_the_less_favourable_run_is_quoted(self):
         documents = [run(lora_2rows(300, peft=100, rss=2e9)), run(lora_2rows(250, peft=100))]
-        known = quotes.quoted(documents)
+        known = quotes.quoted(documents, "")
         self.assertEqual(known[f"{SHAPE}/lora_2rows/speed"], "2.50")
         self.assertEqual(known[f"{SHAPE}/lora_2rows/memory"], "0.50")
         self.assertIn("3.00× · 2.50×", report.page(documents))
@@ -90,7 +110,9 @@ class ReportTest(unittest.TestCase):
     def test_every_note_names_a_row(self):
         rows = {f"{name}/{line}" for name, workload in WORKLOADS.items() for line in workload.targets} | \
             {f"kernels/{row.name}" for row in KERNEL_ROWS}
+        endings = tuple(ending for kind in machine.KINDS for ending in kind.notes if ending)
         for key in report.read_notes():
+            key = next((key.removesuffix(ending) for ending in endings if key.endswith(ending)), key)
             self.assertTrue(key in rows or key.split("/", 1)[1] in rows, f"notes.json has {key}, which is no row")
 
     def test_kernels_are_held_against_peak_and_copy(self):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Holds the Markdown files to the tree: links lead somewhere, files named in `code` exist, quoted code is the code, quoted figures
-are those of docs/benchmarks.md.
+are those of docs/benchmarks*.md.
 
 usage: check_docs.py ROOT      leaves with 1 and one line a fault
 
 Quoted code: a line `<!-- code: PATH -->` before a fenced block says that its lines stand in PATH, one after another.
 Files named: `dir/file` in backticks, where dir is one of FOLDERS; names with a placeholder (*, <, capitals only, …) are left out.
-Figures: `2.39<!-- figure: SHAPE/ROW/LINE -->` says what the last table of docs/benchmarks.md says under that name; in a section that
+Figures: `2.39<!-- figure: SHAPE/ROW/LINE -->` says what the last table of a docs/benchmarks*.md says under that name; in a section that
 quotes any (and is not that page), no other number with a decimal point stands.
 """
 import pathlib
@@ -20,7 +20,7 @@ QUOTE = re.compile(r"<!-- code: (\S+?)(?:#\S+)? -->\n+```[a-z+]*\n(.*?)```", re.
 PLACEHOLDER = re.compile(r"(?:^|[/_.])(?:[A-Z]{1,}|NAME|NNN)(?:[/_.]|$)")
 FIGURE = re.compile(r"([0-9.]+)<!-- figure: (\S+) -->")
 FIGURE_ROW = re.compile(r"^\| (\S+/\S+/\S+) \| ([0-9.]+) \|$", re.M)
-FIGURES_PAGE = "docs/benchmarks.md"
+FIGURES_PAGES = "docs/benchmarks*.md"
 UNMARKED = re.compile(r"(?<![\w.-])\d+\.\d+(?![\w.-])", re.A)
 SKIPPED = {".deps", ".git", "build"}
 
@@ -51,9 +51,8 @@ def faults_of_quotes(root: pathlib.Path, text: str) -> list[str]:
 
 
 def faults_of_figures(root: pathlib.Path, text: str) -> list[str]:
-    page = root / FIGURES_PAGE
-    known = dict(FIGURE_ROW.findall(page.read_text(encoding="utf-8"))) if page.exists() else {}
-    found = [f"quotes {value} for the figure {name}; {FIGURES_PAGE} says {known.get(name, 'nothing')}"
+    known = dict(row for page in sorted(root.glob(FIGURES_PAGES)) for row in FIGURE_ROW.findall(page.read_text(encoding="utf-8")))
+    found = [f"quotes {value} for the figure {name}; {FIGURES_PAGES} says {known.get(name, 'nothing')}"
              for value, name in FIGURE.findall(text) if known.get(name) != value]
     for section in re.split(r"^#+ ", text, flags=re.M):
         if FIGURE.search(section):

@@ -31,8 +31,8 @@ def sft_config(config: dict, pack: int) -> SFTConfig:
     known = training_arguments(config)
     keys = {name: getattr(known, name) for name in SFTConfig.__dataclass_fields__ if hasattr(known, name)
             and SFTConfig.__dataclass_fields__[name].init}
-    keys |= {"packing": bool(pack), "padding_free": True, "max_length": pack or config["max_seq_length"],
-             "gradient_checkpointing": False}
+    # trl refuses a length that it does not enforce: without packing it cuts nothing, and the rows are cut already
+    keys |= {"packing": bool(pack), "padding_free": True, "max_length": pack or None, "gradient_checkpointing": False}
     return SFTConfig(**keys)
 
 
