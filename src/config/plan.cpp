@@ -22,13 +22,14 @@ constexpr int64_t kTrainedChunkTokens = 512;  // twice loss_chunk_tokens, while 
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;          // ops/linear.cpp
 constexpr int64_t kWidenedRows = 1024, kWidenedInner = 2048;  // ops/product.cpp
 constexpr int64_t kWidenedColumns = 1024;
-constexpr int64_t kDoraPiece = int64_t{1} << 18;  // model/dora.cpp, ops/columns.cpp
-constexpr int64_t kFixed = 128 << 10;             // a margin: tiny shapes were seen 85 KB beyond the terms named
-constexpr int64_t kQueryBlock = 48;               // kernels/cpu/attention.cpp
-constexpr int64_t kBlockRows = 96;                // kernels/cpu/bf16_pairs.h
-constexpr int64_t kPieceQueries = 480;            // ops/attention.cpp
-constexpr int64_t kPanel = 64, kSpan = 256;       // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
-constexpr int64_t kTokenizerBytes = 16 << 20;     // files that lie beside weights: tokenizer, configurations, logs
+constexpr int64_t kTileUnit = 32, kTileWorkspace = int64_t{804} << 10;  // kernels/product.h
+constexpr int64_t kDoraPiece = int64_t{1} << 18;                        // model/dora.cpp, ops/columns.cpp
+constexpr int64_t kFixed = 128 << 10;          // a margin: tiny shapes were seen 85 KB beyond the terms named
+constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
+constexpr int64_t kBlockRows = 96;             // kernels/cpu/bf16_pairs.h
+constexpr int64_t kPieceQueries = 480;         // ops/attention.cpp
+constexpr int64_t kPanel = 64, kSpan = 256;    // kernels/cpu/bf16_pairs.h, attention_bf16_backward.cpp
+constexpr int64_t kTokenizerBytes = 16 << 20;  // files that lie beside weights: tokenizer, configurations, logs
 
 /// Counts of one run in elements, so that the formulas below read like the layer they describe.
 struct Work {
@@ -217,12 +218,14 @@ int64_t widened_bytes(int64_t m, int64_t k, int64_t n) {
   return 4 * (rows * inner + inner * columns + rows * columns);
 }
 
-/// oneDNN lays pieces of the factors out anew for each thread, fp16 as fp32, where it multiplies bf16 in tiles or fp16:
-/// measured, with all rows from 250 to 16,384, up to 0.94 MB a thread in bf16 and 2.25 MB in fp16.
+/// Pieces of the factors that are laid out anew for each thread, where the processor multiplies bf16 in tiles or has
+/// fp16: in a workspace of our own where they fit (kernels/product.h), else by oneDNN: measured, with all rows from 250
+/// to 16,384, up to 0.94 MB a thread in bf16 and 2.25 MB in fp16, which becomes fp32.
 int64_t laid_out_bytes(int64_t m, int64_t k, int64_t n, DType compute) {
-  const bool widened = compute == DType::kF16;
-  const int64_t a_thread = widened ? 9 * (int64_t{1} << 18) : int64_t{1} << 20;
-  return std::min(num_threads() * a_thread, (widened ? 4 : 2) * (m * k + k * n));
+  const bool bf16 = compute == DType::kBF16;
+  if (bf16 && m >= kTileUnit && n % kTileUnit == 0) return num_threads() * kTileWorkspace;
+  const int64_t a_thread = bf16 ? int64_t{1} << 20 : 9 * (int64_t{1} << 18);
+  return std::min(num_threads() * a_thread, (bf16 ? 2 : 4) * (m * k + k * n));
 }
 
 /// The most that a product of a step takes beside its factors and its result.

@@ -19,12 +19,15 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
   const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
-  if (!bias.defined()) return widens(x) ? product(x, weight.t()) : at::linear(x, weight);
+  if (!bias.defined()) return product(x, weight.t());
   LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
-  if (!widens(x)) return at::linear(x, weight, bias);
-  const at::Tensor y = bias.repeat({x.size(0), 1});
-  product_into(y, x, weight.t(), true);
-  return y;
+  if (widens(x)) {
+    const at::Tensor y = bias.repeat({x.size(0), 1});
+    product_into(y, x, weight.t(), true);
+    return y;
+  }
+  const at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  return multiplied_in_tiles(y, x, weight.t(), false, bias) ? y : at::linear(x, weight, bias);
 }
 
 void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {

@@ -1,13 +1,16 @@
 #include "ops/product.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 
 #include "base/memory_ledger.h"
 #include "base/processor.h"
+#include "kernels/product.h"
 #include "ops/check.h"
 #include "ops/dtype.h"
+#include "ops/elements.h"
 
 namespace lathe::ops {
 namespace {
@@ -25,11 +28,62 @@ at::Tensor widened(const at::Tensor& block, const at::Tensor& buffer) {
   return by_column ? wide.t() : wide;
 }
 
+kernels::Bf16Product bf16_product(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
+                                  const at::Tensor& bias) {
+  return {.rows = a.size(0),
+          .depth = a.size(1),
+          .columns = b.size(1),
+          .a = elements<kernels::Bf16>(a),
+          .a_row = a.stride(0),
+          .a_column = a.stride(1),
+          .b = elements<kernels::Bf16>(b),
+          .b_row = b.stride(0),
+          .b_column = b.stride(1),
+          .y = mutable_elements<kernels::Bf16>(y),
+          .y_row = y.stride(0),
+          .add = add,
+          .bias = bias.defined() ? elements<kernels::Bf16>(bias) : nullptr};
+}
+
+/// Of the most that a thread gets, how much it would be if all got the same.
+double evenness(int64_t units, int64_t threads) {
+  return static_cast<double>(units) / static_cast<double>((units + threads - 1) / threads * threads);
+}
+
+/// On all threads, each with its columns or its rows.
+void multiply_in_tiles(const kernels::Bf16Product& product) {
+  const auto units = [](int64_t count) { return (count + kernels::kProductUnit - 1) / kernels::kProductUnit; };
+  const int64_t threads = at::get_num_threads();
+  const bool by_rows = evenness(units(product.rows), threads) > evenness(units(product.columns), threads);
+  const MemoryClass memory_class = MemoryScope::current();
+  at::parallel_for(0, units(by_rows ? product.rows : product.columns), 1, [&](int64_t begin, int64_t end) {
+    const MemoryScope scope(memory_class);
+    const at::Tensor workspace = at::empty({kernels::kProductWorkspace}, at::dtype(at::kFloat));
+    const int64_t first = begin * kernels::kProductUnit, last = end * kernels::kProductUnit;
+    const kernels::ProductPart part =
+        by_rows ? kernels::ProductPart{first, std::min(last, product.rows) - first, 0, product.columns}
+                : kernels::ProductPart{0, product.rows, first, std::min(last, product.columns) - first};
+    kernels::multiply_in_tiles(product, part, mutable_elements<float>(workspace));
+  });
+}
+
 at::Tensor buffer_of(int64_t rows, int64_t columns) {
   return at::empty({rows * columns}, at::dtype(at::kFloat));
 }
 
 }  // namespace
+
+bool multiplied_in_tiles(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
+                         const at::Tensor& bias) {
+  if (!a.is_cpu() || a.scalar_type() != at::kBFloat16 || y.stride(1) != 1) return false;
+  LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
+  LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
+  const kernels::Bf16Product product = bf16_product(y, a, b, add, bias);
+  if (!kernels::multiplies_in_tiles(product)) return false;
+  const MemoryScope scope(MemoryClass::kWorkspace);
+  multiply_in_tiles(product);
+  return true;
+}
 
 bool widens(const at::Tensor& factor) {
   return factor.is_cpu() && !multiplies(to_dtype(factor.scalar_type()));
@@ -68,6 +122,7 @@ void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Te
 
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
   if (widens(a)) return widened_product_into(y, a, b, add);
+  if (multiplied_in_tiles(y, a, b, add)) return;
   at::Tensor place = y;
   if (add) {
     place.addmm_(a, b);
@@ -77,9 +132,8 @@ void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b,
 }
 
 at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
-  if (!widens(a)) return at::mm(a, b);
   at::Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
-  widened_product_into(y, a, b, false);
+  product_into(y, a, b, false);
   return y;
 }
 

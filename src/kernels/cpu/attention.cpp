@@ -317,7 +317,7 @@ template <>
 void attention(const AttentionInputs<Bf16>& in, Bf16* out, float* lse, const AttentionTask& task, float* workspace) {
   if constexpr (bf16_pairs::kCompiled) {
     if (by_pairs()) {
-      return bf16_pairs::forward(in, out, lse, task, workspace, bf16_pairs::tiles_supported(task.head_dim));
+      return bf16_pairs::forward(in, out, lse, task, workspace, bf16_pairs::fits_tiles(task.head_dim));
     }
   }
   HWY_DYNAMIC_DISPATCH(attention_bf16)(in, out, lse, task, workspace);
@@ -338,7 +338,7 @@ void attention_backward(const AttentionInputs<Bf16>& in, const AttentionResults<
                         const AttentionGradientsOf<Bf16>& out, const AttentionTask& task, float* workspace) {
   if constexpr (bf16_pairs::kCompiled) {
     if (by_pairs()) {
-      return bf16_pairs::backward(in, of, out, task, workspace, bf16_pairs::tiles_supported(task.head_dim));
+      return bf16_pairs::backward(in, of, out, task, workspace, bf16_pairs::fits_tiles(task.head_dim));
     }
   }
   HWY_DYNAMIC_DISPATCH(attention_backward_bf16)(in, of.dout, out, task, workspace);

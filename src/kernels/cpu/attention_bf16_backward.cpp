@@ -82,16 +82,6 @@ void take_span(const AttentionInputs<Bf16>& in, const Backward& on, int64_t firs
   std::fill(on.dvalues, on.dvalues + kSpan * on.extent.width, 0.0F);
 }
 
-/// 32 bf16 of each of two rows → their 32 pairs.
-HWY_INLINE void store_paired(__m512i even, __m512i odd, uint32_t* to) {
-  const __m512i low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(even));
-  const __m512i high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(even, 1));
-  const __m512i odd_low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(odd));
-  const __m512i odd_high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(odd, 1));
-  _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(odd_low, 16)));
-  _mm512_storeu_si512(to + kLanes, _mm512_or_si512(high, _mm512_slli_epi32(odd_high, 16)));
-}
-
 /// Where a tile's results go: its pairs of rows, [rows/2][64], and its rows in the span's.
 struct TileOut {
   uint32_t *probabilities, *dscores;

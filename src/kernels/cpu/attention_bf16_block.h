@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/attention.h"
+#include "kernels/cpu/bf16_layouts.h"
 #include "kernels/cpu/bf16_pairs.h"
 #include "kernels/cpu/bf16_tiles.h"
 
@@ -58,10 +59,6 @@ inline void gather(const Bf16* from, const Extent& extent, const Block& block, B
     std::memcpy(to + r * extent.width, from + extent.at(block.first + r), bytes);
 }
 
-HWY_INLINE const uint32_t* pairs_of(const Bf16* values) {
-  return reinterpret_cast<const uint32_t*>(values);
-}
-
 /// factor · a row of fp32, rounded.
 HWY_INLINE void narrow(const float* from, float factor, int64_t dim, Bf16* to) {
   for (int64_t d = 0; d < dim; d += kLanes) {
@@ -69,11 +66,6 @@ HWY_INLINE void narrow(const float* from, float factor, int64_t dim, Bf16* to) {
     const auto mask = static_cast<__mmask16>((1U << std::min(kLanes, dim - d)) - 1U);
     _mm256_mask_storeu_epi16(to + d, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(scaled)));
   }
-}
-
-/// Two vectors of fp32 as 32 bf16 one after another.
-HWY_INLINE __m512i narrowed(__m512 first, __m512 second) {
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
 }
 
 /// 2^x within 1e-7 of itself: the integer below x goes into the exponent, a polynomial with p(0) = 1 gives the rest.

@@ -3,6 +3,7 @@
 // layouts: rows of A are read as they lie, panels of B by their columns.
 #include <cstring>
 
+#include "kernels/cpu/bf16_layouts.h"
 #include "kernels/cpu/bf16_pairs.h"
 
 LATHE_BF16_PAIRS_BEGIN

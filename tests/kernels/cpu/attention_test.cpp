@@ -140,9 +140,9 @@ TEST(AttentionInPairs, RoundsProbabilitiesAndDscoresAndNothingElse) {
 }
 
 TEST(AttentionInTiles, RoundsAsPairsDo) {
-  if (!rounds_inside() || !bf16_pairs::tiles_supported(64)) GTEST_SKIP() << "no AMX here";
+  if (!rounds_inside() || !bf16_pairs::fits_tiles(64)) GTEST_SKIP() << "no AMX here";
   for (const Case& one : kCases) {
-    if (!bf16_pairs::tiles_supported(one.dim)) continue;
+    if (!bf16_pairs::fits_tiles(one.dim)) continue;
     SCOPED_TRACE(::testing::Message() << one.queries << " of " << one.keys << ", " << one.group << " x " << one.dim);
     const Problem<Bf16> problem(one);
     expect_roundings_alone(problem.in_pairs(true), problem.expected());

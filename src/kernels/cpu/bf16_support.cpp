@@ -1,12 +1,13 @@
-#include "kernels/cpu/attention_bf16.h"
+#include "kernels/cpu/bf16_support.h"
 
-#if LATHE_BF16_PAIRS
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
 namespace lathe::kernels::bf16_pairs {
+
+#if LATHE_BF16_PAIRS
 namespace {
 
 /// Linux gives the registers of tiles, 8 KB a thread, to processes that ask. Threads that come later have them too.
@@ -28,10 +29,17 @@ bool supported() {
          __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
 }
 
-bool tiles_supported(int64_t head_dim) {
-  static const bool granted = tiles_granted();
-  return granted && head_dim % 32 == 0;
+bool tiles_supported() {
+  static const bool granted = supported() && tiles_granted();
+  return granted;
 }
+#else
+bool supported() {
+  return false;
+}
+bool tiles_supported() {
+  return false;
+}
+#endif
 
 }  // namespace lathe::kernels::bf16_pairs
-#endif

@@ -1,0 +1,41 @@
+#pragma once
+// Products of two bf16 matrices by tiles (AMX). Sums are fp32 over the whole depth in one order, whatever part of the
+// result a thread has, and rounded once. Nothing is kept laid out between calls: factors are read where they lie, or a
+// piece at a time into the workspace.
+//
+// M rows, K depth, N columns. Nothing is allocated; safe to call concurrently on other parts of a result. NaN and
+// infinity reach the results.
+#include <cstdint>
+
+#include "kernels/bf16.h"
+
+namespace lathe::kernels {
+
+/// y = a b, y += a b, or y = a b + bias.
+struct Bf16Product {
+  int64_t rows = 0, depth = 0, columns = 0;
+  const Bf16* a = nullptr;  ///< [M,K], element [m,k] at a[m · a_row + k · a_column]
+  int64_t a_row = 0, a_column = 0;
+  const Bf16* b = nullptr;  ///< [K,N]
+  int64_t b_row = 0, b_column = 0;
+  Bf16* y = nullptr;  ///< [M,N], the columns of a row next to one another
+  int64_t y_row = 0;
+  bool add = false;
+  const Bf16* bias = nullptr;  ///< [N], for every row; not with `add`
+};
+
+/// The part of a result that a call works out. Both begin at multiples of kProductUnit and end at one or with the
+/// whole.
+struct ProductPart {
+  int64_t first_row, rows, first_column, columns;
+};
+inline constexpr int64_t kProductUnit = 32;
+inline constexpr int64_t kProductWorkspace = int64_t{201} << 10;  ///< floats that a call needs
+
+/// Whether the processor has tiles and these factors fit them: at least 32 rows, columns in 32s, each factor with one
+/// stride of 1, and 32s of depth where those of `a` lie next to one another.
+[[nodiscard]] bool multiplies_in_tiles(const Bf16Product& product);
+/// Only where it does.
+void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, float* workspace);
+
+}  // namespace lathe::kernels
