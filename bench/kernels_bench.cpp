@@ -1,5 +1,6 @@
 // Bytes that each kernel reads and writes a second, on one thread, at sizes of a 0.5B model. Compare with what the
-// machine copies (the first line): these operations are bound by memory. Attention is bound by arithmetic: flop/s.
+// machine copies (the first line): these operations are bound by memory. Attention and products are bound by
+// arithmetic: flop/s.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
+#include "kernels/product.h"
 #include "kernels/quantize.h"
 #include "kernels/reference/scalar.h"
 #include "kernels/rms_norm.h"
@@ -242,11 +244,31 @@ void quantize_nf4(benchmark::State& state) {
 BENCHMARK(quantize_nf4);
 
 // Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
-void set_flops(benchmark::State& state, const AttentionTask& task, int64_t products) {
-  const double scores = static_cast<double>(task.num_keys) * static_cast<double>(task.num_keys) / 2;
+void set_flops(benchmark::State& state, double flops) {
   state.counters["flop/s"] =
-      benchmark::Counter(scores * static_cast<double>(2 * products * task.group * task.head_dim),
-                         benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
+      benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
+}
+
+/// The factors of a linear layer's three products as they lie: x Wᵀ, dy W, dyᵀ x.
+void product_by_tiles(benchmark::State& state, Bf16Product product, bool a_turned, bool b_turned) {
+  const auto a = values<Bf16>(product.rows * product.depth), b = values<Bf16>(product.depth * product.columns);
+  std::vector<Bf16> y(static_cast<size_t>(product.rows * product.columns));
+  std::vector<float> space(static_cast<size_t>(kProductWorkspace));
+  product.a = a.data(), product.b = b.data(), product.y = y.data(), product.y_row = product.columns;
+  product.a_row = a_turned ? 1 : product.depth, product.a_column = a_turned ? product.rows : 1;
+  product.b_row = b_turned ? 1 : product.columns, product.b_column = b_turned ? product.depth : 1;
+  if (!multiplies_in_tiles(product)) return state.SkipWithError("this processor has no tiles of bf16");
+  for (auto _ : state) multiply_in_tiles(product, {0, product.rows, 0, product.columns}, space.data());
+  set_flops(state, 2.0 * static_cast<double>(product.rows * product.depth) * static_cast<double>(product.columns));
+}
+BENCHMARK_CAPTURE(product_by_tiles, up, {kTokens, kHidden, kIntermediate}, false, true);
+BENCHMARK_CAPTURE(product_by_tiles, up_input_gradient, {kTokens, kIntermediate, kHidden}, false, false);
+BENCHMARK_CAPTURE(product_by_tiles, up_weight_gradient, {kIntermediate, kTokens, kHidden}, true, false);
+BENCHMARK_CAPTURE(product_by_tiles, up_adapter, {kTokens, kHidden, 64}, false, true);
+
+double attention_flops(const AttentionTask& task, int64_t products) {
+  const double scores = static_cast<double>(task.num_keys) * static_cast<double>(task.num_keys) / 2;
+  return scores * static_cast<double>(2 * products * task.group * task.head_dim);
 }
 
 /// One of the two key/value heads of a 0.5B model, or a head as wide as those of larger ones.
@@ -269,7 +291,7 @@ void attention_forward(benchmark::State& state) {
   std::vector<float> lse(static_cast<size_t>(task.num_queries * kHeads)),
       space(static_cast<size_t>(attention_workspace<Bf16>(task)));
   for (auto _ : state) attention<Bf16>({q.data(), k.data(), k.data()}, out.data(), lse.data(), task, space.data());
-  set_flops(state, task, 2);
+  set_flops(state, attention_flops(task, 2));
 }
 BENCHMARK(attention_forward)->Apply(attention_sizes);
 
@@ -284,7 +306,7 @@ void attention_back(benchmark::State& state) {
     attention_backward<Bf16>({q.data(), k.data(), k.data()}, {q.data(), out.data(), lse.data()},
                              {dq.data(), dk.data(), dv.data()}, task, space.data());
   }
-  set_flops(state, task, 5);
+  set_flops(state, attention_flops(task, 5));
 }
 BENCHMARK(attention_back)->Apply(attention_sizes);
 
