@@ -243,7 +243,6 @@ void quantize_nf4(benchmark::State& state) {
 }
 BENCHMARK(quantize_nf4);
 
-// Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
 void set_flops(benchmark::State& state, double flops) {
   state.counters["flop/s"] =
       benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::OneK::kIs1000);
@@ -266,6 +265,7 @@ BENCHMARK_CAPTURE(product_by_tiles, up_input_gradient, {kTokens, kIntermediate, 
 BENCHMARK_CAPTURE(product_by_tiles, up_weight_gradient, {kIntermediate, kTokens, kHidden}, true, false);
 BENCHMARK_CAPTURE(product_by_tiles, up_adapter, {kTokens, kHidden, 64}, false, true);
 
+// Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
 double attention_flops(const AttentionTask& task, int64_t products) {
   const double scores = static_cast<double>(task.num_keys) * static_cast<double>(task.num_keys) / 2;
   return scores * static_cast<double>(2 * products * task.group * task.head_dim);

@@ -26,8 +26,10 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     product_into(y, x, weight.t(), true);
     return y;
   }
+  if (!fits_tiles(x, weight.t())) return at::linear(x, weight, bias);
   const at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
-  return multiplied_in_tiles(y, x, weight.t(), false, bias) ? y : at::linear(x, weight, bias);
+  tiled_product_into(y, x, weight.t(), false, bias);
+  return y;
 }
 
 void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {

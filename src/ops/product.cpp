@@ -28,8 +28,8 @@ at::Tensor widened(const at::Tensor& block, const at::Tensor& buffer) {
   return by_column ? wide.t() : wide;
 }
 
-kernels::Bf16Product bf16_product(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
-                                  const at::Tensor& bias) {
+/// The factors alone.
+kernels::Bf16Product bf16_product(const at::Tensor& a, const at::Tensor& b) {
   return {.rows = a.size(0),
           .depth = a.size(1),
           .columns = b.size(1),
@@ -38,25 +38,22 @@ kernels::Bf16Product bf16_product(const at::Tensor& y, const at::Tensor& a, cons
           .a_column = a.stride(1),
           .b = elements<kernels::Bf16>(b),
           .b_row = b.stride(0),
-          .b_column = b.stride(1),
-          .y = mutable_elements<kernels::Bf16>(y),
-          .y_row = y.stride(0),
-          .add = add,
-          .bias = bias.defined() ? elements<kernels::Bf16>(bias) : nullptr};
+          .b_column = b.stride(1)};
 }
 
 /// Of the most that a thread gets, how much it would be if all got the same.
 double evenness(int64_t units, int64_t threads) {
-  return static_cast<double>(units) / static_cast<double>((units + threads - 1) / threads * threads);
+  return static_cast<double>(units) / static_cast<double>(at::divup(units, threads) * threads);
 }
 
 /// On all threads, each with its columns or its rows.
 void multiply_in_tiles(const kernels::Bf16Product& product) {
-  const auto units = [](int64_t count) { return (count + kernels::kProductUnit - 1) / kernels::kProductUnit; };
   const int64_t threads = at::get_num_threads();
-  const bool by_rows = evenness(units(product.rows), threads) > evenness(units(product.columns), threads);
+  const int64_t rows = at::divup(product.rows, kernels::kProductUnit);
+  const int64_t columns = at::divup(product.columns, kernels::kProductUnit);
+  const bool by_rows = evenness(rows, threads) > evenness(columns, threads);
   const MemoryClass memory_class = MemoryScope::current();
-  at::parallel_for(0, units(by_rows ? product.rows : product.columns), 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, by_rows ? rows : columns, 1, [&](int64_t begin, int64_t end) {
     const MemoryScope scope(memory_class);
     const at::Tensor workspace = at::empty({kernels::kProductWorkspace}, at::dtype(at::kFloat));
     const int64_t first = begin * kernels::kProductUnit, last = end * kernels::kProductUnit;
@@ -73,16 +70,22 @@ at::Tensor buffer_of(int64_t rows, int64_t columns) {
 
 }  // namespace
 
-bool multiplied_in_tiles(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
-                         const at::Tensor& bias) {
-  if (!a.is_cpu() || a.scalar_type() != at::kBFloat16 || y.stride(1) != 1) return false;
+bool fits_tiles(const at::Tensor& a, const at::Tensor& b) {
+  return a.is_cpu() && a.scalar_type() == at::kBFloat16 && kernels::multiplies_in_tiles(bf16_product(a, b));
+}
+
+void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
+                        const at::Tensor& bias) {
   LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
   LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
-  const kernels::Bf16Product product = bf16_product(y, a, b, add, bias);
-  if (!kernels::multiplies_in_tiles(product)) return false;
+  LATHE_ASSERT(y.stride(1) == 1);
+  kernels::Bf16Product product = bf16_product(a, b);
+  product.y = mutable_elements<kernels::Bf16>(y);
+  product.y_row = y.stride(0);
+  product.add = add;
+  if (bias.defined()) product.bias = elements<kernels::Bf16>(bias);
   const MemoryScope scope(MemoryClass::kWorkspace);
   multiply_in_tiles(product);
-  return true;
 }
 
 bool widens(const at::Tensor& factor) {
@@ -122,7 +125,7 @@ void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Te
 
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
   if (widens(a)) return widened_product_into(y, a, b, add);
-  if (multiplied_in_tiles(y, a, b, add)) return;
+  if (y.stride(1) == 1 && fits_tiles(a, b)) return tiled_product_into(y, a, b, add);
   at::Tensor place = y;
   if (add) {
     place.addmm_(a, b);

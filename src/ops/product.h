@@ -9,11 +9,13 @@ namespace lathe::ops {
 /// y = a b, or y += a b, rounded once.  @param y [M,N] of their type; any strides
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add);
 
-/// product_into by tiles (AMX): false where the processor has none, or the factors do not fit them (kernels/product.h);
-/// nothing is done then. Everything else goes to oneDNN, which compiles its kernels anew for every number of rows.
+/// Whether the processor has tiles (AMX) and these factors fit them (kernels/product.h). Everything else goes to
+/// oneDNN, which compiles its kernels anew for every number of rows.
+[[nodiscard]] bool fits_tiles(const at::Tensor& a, const at::Tensor& b);
+/// product_into by that way, only where they fit.  @param y columns of a row next to one another
 /// @param bias [N], contiguous, added to every row, not with `add`; may be undefined
-[[nodiscard]] bool multiplied_in_tiles(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
-                                       const at::Tensor& bias = {});
+void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
+                        const at::Tensor& bias = {});
 
 /// Whether those of bf16 or fp16 go by fp32 here: factors are widened a block at a time, the blocks multiplied in fp32,
 /// and their sum rounded. On processors that have no products of the type (base/processor.h).

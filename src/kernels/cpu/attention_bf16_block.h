@@ -1,6 +1,5 @@
 #pragma once
-// What the forward and the backward of attention on pairs of bf16 share: the order of the query rows, the pieces of a
-// workspace, 2^x.
+// What the forward and the backward of attention on pairs of bf16 share: the order of the query rows, 2^x.
 //
 // A row is one query of one head, numbered query · G + head: heads of the group lie inside, so that a block of rows
 // covers few tokens and little above the diagonal is worked out in vain.
@@ -85,27 +84,6 @@ HWY_INLINE __m512 exp2(__m512 x) {
 HWY_INLINE __mmask16 visible(int64_t seen, int64_t from) {
   return static_cast<__mmask16>((1U << std::clamp<int64_t>(seen - from, 0, kLanes)) - 1U);
 }
-
-/// Pieces of a workspace, handed out in order, each at the beginning of a cache line.
-class Pieces {
- public:
-  static constexpr int64_t kLine = 16;  // floats
-  /// So many floats are left over in front of the first line.
-  explicit Pieces(float* begin) : next_(begin + (-reinterpret_cast<intptr_t>(begin) / 4 & (kLine - 1))) {}
-  template <typename T>
-  T* take(int64_t count) {
-    T* piece = reinterpret_cast<T*>(next_);
-    next_ += floats<T>(count);
-    return piece;
-  }
-  template <typename T>
-  static constexpr int64_t floats(int64_t count) {
-    return rounded_up(count * static_cast<int64_t>(sizeof(T)), kLine * 4) / 4;
-  }
-
- private:
-  float* next_;
-};
 
 }  // namespace lathe::kernels::bf16_pairs
 LATHE_BF16_PAIRS_END

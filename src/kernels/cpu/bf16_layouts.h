@@ -1,5 +1,6 @@
 #pragma once
-// From rows of bf16 to the layouts that the products of bf16_pairs.h and bf16_tiles.h read, and from their sums back.
+// From rows of bf16 to the layouts that the products of bf16_pairs.h and bf16_tiles.h read, and from their sums back;
+// the pieces of a workspace that hold them.
 #include "kernels/cpu/bf16_pairs.h"
 
 LATHE_BF16_PAIRS_BEGIN
@@ -86,6 +87,27 @@ inline void pack_paired(const Bf16* from, int64_t stride, int64_t count, int64_t
     }
   }
 }
+
+/// Pieces of a workspace, handed out in order, each at the beginning of a cache line.
+class Pieces {
+ public:
+  static constexpr int64_t kLine = 16;  // floats
+  /// So many floats are left over in front of the first line.
+  explicit Pieces(float* begin) : next_(begin + (-reinterpret_cast<intptr_t>(begin) / 4 & (kLine - 1))) {}
+  template <typename T>
+  T* take(int64_t count) {
+    T* piece = reinterpret_cast<T*>(next_);
+    next_ += floats<T>(count);
+    return piece;
+  }
+  template <typename T>
+  static constexpr int64_t floats(int64_t count) {
+    return rounded_up(count * static_cast<int64_t>(sizeof(T)), kLine * 4) / 4;
+  }
+
+ private:
+  float* next_;
+};
 
 }  // namespace lathe::kernels::bf16_pairs
 LATHE_BF16_PAIRS_END

@@ -12,24 +12,24 @@ namespace {
 
 using namespace bf16_pairs;
 
-constexpr int64_t kUnit = kProductUnit, kLine = 16;
+constexpr int64_t kUnit = kProductUnit;
 
-/// Pieces that stay in the second cache (2 MB where there are tiles): a panel of b, 256 KB, meets rows of a while their
-/// sums, 512 KB, are added up over the depth. The wider a panel, the less often rows of a are read again.
-struct Pieces {
+/// What stays in the second cache (2 MB where there are tiles): a panel of b, 256 KB, meets rows of a while their sums,
+/// 512 KB, are added up over the depth. The wider a panel, the less often rows of a are read again.
+struct Blocking {
   int64_t width, pairs, rows;
 };
 constexpr int64_t kPanelPairs = int64_t{1} << 16, kSums = int64_t{1} << 17;
-constexpr Pieces kWide{512, kPanelPairs / 512, kSums / 512}, kNarrow{256, kPanelPairs / 256, kSums / 256};
+constexpr Blocking kWide{512, kPanelPairs / 512, kSums / 512}, kNarrow{256, kPanelPairs / 256, kSums / 256};
 constexpr int64_t kDeepest = kNarrow.pairs;
-static_assert(kProductWorkspace >= kPanelPairs + kUnit * kDeepest + kSums + kLine);
+static_assert(kProductWorkspace >= kPanelPairs + kUnit * kDeepest + kSums + Pieces::kLine);
 
 struct Workspace {
   explicit Workspace(float* begin) {
-    begin += -reinterpret_cast<intptr_t>(begin) / 4 & (kLine - 1);
-    panel = reinterpret_cast<uint32_t*>(begin);
-    a_rows = panel + kPanelPairs;
-    sums = begin + kPanelPairs + kUnit * kDeepest;
+    Pieces pieces(begin);
+    panel = pieces.take<uint32_t>(kPanelPairs);
+    a_rows = pieces.take<uint32_t>(kUnit * kDeepest);
+    sums = pieces.take<float>(kSums);
   }
   uint32_t* panel;   // [pairs][width] of b
   uint32_t* a_rows;  // [32][kDeepest] of a, where its rows have to be laid out
@@ -154,12 +154,12 @@ void multiply_piece(const Bf16Product& of, const ProductPart& part, int64_t most
 void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, float* workspace) {
   const Workspace in(workspace);
   const TileScope tiles;
-  const Pieces& pieces = part.rows <= kWide.rows ? kWide : kNarrow;
-  for (int64_t row = 0; row < part.rows; row += pieces.rows) {
-    for (int64_t column = 0; column < part.columns; column += pieces.width) {
-      const ProductPart piece{part.first_row + row, std::min(pieces.rows, part.rows - row), part.first_column + column,
-                              std::min(pieces.width, part.columns - column)};
-      multiply_piece(product, piece, pieces.pairs, in);
+  const Blocking& blocking = part.rows <= kWide.rows ? kWide : kNarrow;
+  for (int64_t row = 0; row < part.rows; row += blocking.rows) {
+    for (int64_t column = 0; column < part.columns; column += blocking.width) {
+      const ProductPart piece{part.first_row + row, std::min(blocking.rows, part.rows - row),
+                              part.first_column + column, std::min(blocking.width, part.columns - column)};
+      multiply_piece(product, piece, blocking.pairs, in);
     }
   }
 }

@@ -12,14 +12,15 @@ struct Case {
   Lies a, b;
 };
 
-// Whole tiles and rows that end inside of one; depths of one piece and of three; depths that end inside of a pair where
-// the layout takes that; more rows and columns than a panel has.
+// Whole tiles and rows that end inside of one; depths of one piece and of several, with few rows and many; depths that
+// end inside of a pair where the layout takes that; more rows and columns than a panel has.
 constexpr Case kCases[] = {
     {32, 32, 32, Lies::kByRow, Lies::kByRow},       {33, 64, 96, Lies::kByRow, Lies::kByColumn},
     {100, 2112, 160, Lies::kByRow, Lies::kByRow},   {63, 2080, 32, Lies::kByRow, Lies::kByColumn},
     {1061, 96, 288, Lies::kByRow, Lies::kByColumn}, {64, 1, 128, Lies::kByColumn, Lies::kByRow},
     {47, 387, 160, Lies::kByColumn, Lies::kByRow},  {96, 2051, 64, Lies::kByColumn, Lies::kByColumn},
-    {1056, 33, 32, Lies::kByColumn, Lies::kByRow},
+    {1056, 33, 32, Lies::kByColumn, Lies::kByRow},  {290, 1088, 288, Lies::kByRow, Lies::kByColumn},
+    {320, 1090, 64, Lies::kByColumn, Lies::kByRow},
 };
 
 /// Factors with more between their rows than they need, and what y holds before.
