@@ -264,6 +264,7 @@ BENCHMARK_CAPTURE(product_by_tiles, up, {kTokens, kHidden, kIntermediate}, false
 BENCHMARK_CAPTURE(product_by_tiles, up_input_gradient, {kTokens, kIntermediate, kHidden}, false, false);
 BENCHMARK_CAPTURE(product_by_tiles, up_weight_gradient, {kIntermediate, kTokens, kHidden}, true, false);
 BENCHMARK_CAPTURE(product_by_tiles, up_adapter, {kTokens, kHidden, 64}, false, true);
+BENCHMARK_CAPTURE(product_by_tiles, narrow_adapter, {kTokens, kHidden, 8}, false, true);
 
 // Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
 double attention_flops(const AttentionTask& task, int64_t products) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -42,7 +43,8 @@ void show_answer(TrainingRun& run, std::string_view when) {
   const Dataset& dataset = held_out != nullptr && !held_out->samples.empty() ? *held_out : run.train_dataset();
   const Question question = question_of(dataset.samples.at(0));
   if (question.prompt.empty()) return;  // a row of plain text asks nothing
-  const Tokenizer& tokenizer = *run.tokenizer();
+  const std::shared_ptr<const Tokenizer> loaded = run.load_tokenizer();
+  const Tokenizer& tokenizer = *loaded;
   GenerationConfig config{.max_new_tokens = kLongestAnswer};
   config.eos_token_ids = end_ids(run.model().shape(), tokenizer, tokenizer.directory());
   const std::vector<int32_t> answer = generate(run.model(), run.weights(), question.prompt, config);

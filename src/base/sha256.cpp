@@ -4,9 +4,11 @@
 #include <lathe/error.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/file.h"
+#include "base/mapped_pages.h"
 
 namespace lathe {
 
@@ -31,6 +33,17 @@ Sha256& Sha256::update(std::string_view text) {
   return update(std::as_bytes(std::span(text.data(), text.size())));
 }
 
+Sha256& Sha256::update_mapped(std::span<const std::byte> bytes) {
+  constexpr size_t kPiece = size_t{8} << 20;
+  while (!bytes.empty()) {
+    const std::span<const std::byte> piece = bytes.first(std::min(kPiece, bytes.size()));
+    update(piece);
+    give_back_pages(piece);
+    bytes = bytes.subspan(piece.size());
+  }
+  return *this;
+}
+
 std::string Sha256::hex() {
   std::array<unsigned char, 32> digest{};
   LATHE_ASSERT(EVP_DigestFinal_ex(state_->context, digest.data(), nullptr) == 1);
@@ -40,7 +53,7 @@ std::string Sha256::hex() {
 }
 
 std::string sha256_file(const std::string& path) {
-  return Sha256().update(MappedFile::open(path)->bytes()).hex();
+  return Sha256().update_mapped(MappedFile::open(path)->bytes()).hex();
 }
 
 }  // namespace lathe

@@ -17,13 +17,11 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kLossChunkTokens = 320;     // ModelOptions::loss_chunk_tokens and a quarter (model/head.cpp)
-constexpr int64_t kTrainedChunkTokens = 512;  // twice loss_chunk_tokens, while the matrix trains (model/head.cpp)
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;          // ops/linear.cpp
 constexpr int64_t kWidenedRows = 1024, kWidenedInner = 2048;  // ops/product.cpp
 constexpr int64_t kWidenedColumns = 1024;
-constexpr int64_t kTileUnit = 32, kTileWorkspace = int64_t{804} << 10;  // kernels/product.h
-constexpr int64_t kDoraPiece = int64_t{1} << 18;                        // model/dora.cpp, ops/columns.cpp
+constexpr int64_t kFewestInTiles = 8, kTileWorkspace = int64_t{804} << 10;  // kernels/product.h
+constexpr int64_t kDoraPiece = int64_t{1} << 18;                            // model/dora.cpp, ops/columns.cpp
 constexpr int64_t kFixed = 128 << 10;          // a margin: tiny shapes were seen 85 KB beyond the terms named
 constexpr int64_t kQueryBlock = 48;            // kernels/cpu/attention.cpp
 constexpr int64_t kBlockRows = 96;             // kernels/cpu/bf16_pairs.h
@@ -42,6 +40,7 @@ struct Work {
   bool head_trains = false, table_trains = false;
   int64_t trained_projection = 0;  // elements of the largest
   int64_t r = 0;                   // rank, 0 without adapters
+  int64_t logits_rows = 0;         // alive at once
   int64_t adapted_sites = 0;       // of the fullest layer
   int64_t dora_width = 0;          // DoRA: what these sites put out for a token
 };
@@ -93,6 +92,8 @@ Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadS
   w.h = shape.hidden_size, w.i = shape.intermediate_size, w.v = shape.vocab_size;
   w.q = shape.num_heads * shape.head_dim, w.k = shape.num_kv_heads * shape.head_dim;
   add_trained(w, args);
+  // Twice the chunk while the matrix trains, else up to a quarter more (model/head.cpp).
+  w.logits_rows = std::min(w.n, loss_chunk_tokens(args) * (w.head_trains ? 8 : 5) / 4);
   if (!w.adapter) return w;
   w.r = args.lora_r;
   const std::vector<LinearModule> modules = modules_with_adapters(shape, args);
@@ -203,8 +204,7 @@ int64_t backward_scratch(const Work& w) {
 /// The last hidden state, its supervised rows, and one chunk of logits.
 int64_t head_scratch(const Work& w) {
   const int64_t rows = w.e * 3 * (w.t + w.n) * w.h + 8 * w.n * w.h;
-  const int64_t chunk = w.e * std::min(w.n, w.head_trains ? kTrainedChunkTokens : kLossChunkTokens) * w.v;
-  return rows + chunk + weight_gradient_scratch(w, w.head_trains ? w.v * w.h : 0);
+  return rows + w.e * w.logits_rows * w.v + weight_gradient_scratch(w, w.head_trains ? w.v * w.h : 0);
 }
 
 int64_t embedding_scratch(const Work& w) {
@@ -223,7 +223,7 @@ int64_t widened_bytes(int64_t m, int64_t k, int64_t n) {
 /// to 16,384, up to 0.94 MB a thread in bf16 and 2.25 MB in fp16, which becomes fp32.
 int64_t laid_out_bytes(int64_t m, int64_t k, int64_t n, DType compute) {
   const bool bf16 = compute == DType::kBF16;
-  if (bf16 && m >= kTileUnit && n % kTileUnit == 0) return num_threads() * kTileWorkspace;
+  if (bf16 && std::min(m, n) >= kFewestInTiles) return num_threads() * kTileWorkspace;
   const int64_t a_thread = bf16 ? int64_t{1} << 20 : 9 * (int64_t{1} << 18);
   return std::min(num_threads() * a_thread, (bf16 ? 2 : 4) * (m * k + k * n));
 }
@@ -242,8 +242,7 @@ int64_t largest_product(const Work& w, Bytes bytes) {
   through(w.t, w.i, w.h, trains);
   through(w.t, std::max({w.h, w.q, w.i}), w.r, true);  // A of the widest site
   through(w.t, w.r, std::max({w.h, w.q, w.i}), true);  // B
-  const int64_t chunk = std::min(w.n, w.head_trains ? kTrainedChunkTokens : kLossChunkTokens);
-  through(chunk, w.h, w.v, w.head_trains);
+  through(w.logits_rows, w.h, w.v, w.head_trains);
   return largest;
 }
 
@@ -319,6 +318,10 @@ int64_t MemoryPlan::total() const {
 
 DType compute_dtype(const TrainingArguments& args) {
   return args.bf16 ? DType::kBF16 : args.fp16 ? DType::kF16 : DType::kF32;
+}
+
+int64_t loss_chunk_tokens(const TrainingArguments& args) {
+  return args.use_lora && args.gradient_checkpointing ? 128 : 256;
 }
 
 int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args) {

@@ -38,6 +38,9 @@ struct MemoryPlan {
 [[nodiscard]] int64_t quantized_bytes(const ModelShape& shape, const TrainingArguments& args);
 /// Elements that train: the adapter's with the copies of modules_to_save, or all of the model's.
 [[nodiscard]] int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& args);
+/// Supervised tokens whose logits the head holds at once (ModelOptions::loss_chunk_tokens): fewer where an adapter
+/// trains and memory counts more than time, for there they are the largest thing alive.
+[[nodiscard]] int64_t loss_chunk_tokens(const TrainingArguments& args);
 /// The largest micro-batch that the settings allow, before any row is known.
 [[nodiscard]] LoadShape nominal_load(const TrainingArguments& args);
 

@@ -30,10 +30,11 @@ struct ProductPart {
   int64_t first_row, rows, first_column, columns;
 };
 inline constexpr int64_t kProductUnit = 32;
+inline constexpr int64_t kFewestInTiles = 8;                      ///< rows and columns: fewer waste most of a tile
 inline constexpr int64_t kProductWorkspace = int64_t{201} << 10;  ///< floats that a call needs
 
-/// Whether the processor has tiles and these factors fit them: at least 32 rows, columns in 32s, each factor with one
-/// stride of 1, and 32s of depth where those of `a` lie next to one another.
+/// Whether the processor has tiles and these factors fit them: at least kFewestInTiles rows and columns, each factor
+/// with one stride of 1. Sizes that are no multiple of 32 end in zeros, which are laid out with the rest.
 [[nodiscard]] bool multiplies_in_tiles(const Bf16Product& product);
 /// Only where it does.
 void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, float* workspace);

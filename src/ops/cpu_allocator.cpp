@@ -25,7 +25,8 @@ constexpr size_t kAlignment = 64;
 constexpr size_t kPage = size_t{4} << 10;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCachedFrom = size_t{256} << 10;  // smaller blocks: malloc's own lists serve them well
-constexpr size_t kSlack = size_t{64} << 20;        // kept beyond the peak, so that the first steps warm up
+// Kept beyond the peak, so that the first steps warm up: an eighth of it, and of large and small ones so much.
+constexpr size_t kMostSlack = size_t{64} << 20, kLeastSlack = size_t{8} << 20;
 
 /// Stands in front of each block, so that freeing needs nothing but the pointer.
 struct alignas(kAlignment) Header {
@@ -156,7 +157,10 @@ class BlockCache {
     }
   }
 
-  void keep_within_peak() { evict_down_to(std::min(limit_, peak_ + kSlack - live_)); }
+  void keep_within_peak() {
+    const size_t slack = std::clamp(peak_ / 8, kLeastSlack, kMostSlack);
+    evict_down_to(std::min(limit_, peak_ + slack - live_));
+  }
 
   std::mutex mutex_;
   ByAge by_age_;

@@ -1,8 +1,8 @@
 #pragma once
 // The allocator behind every CPU tensor: counts each block in the ledger under the class of the allocating scope, and
 // keeps large freed blocks for the next request, because fresh pages cost more than the arithmetic done in them. Blocks
-// in use and blocks kept are together at most 64 MiB more than what was in use at most, so the process stays within the
-// plan.
+// in use and blocks kept are together at most a little more than what was in use at most (an eighth, at least 8 and at
+// most 64 MiB), so the process stays within the plan.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mapped_pages.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
 #include "model/tensor_file.h"
@@ -77,6 +78,7 @@ void copy_in(const SafetensorsFile& file, const std::string& path, const std::st
                 {.file = path}, "resume with the settings the checkpoint was made with");
   }
   state.write(map_tensor(file, found->second));
+  give_back_pages(found->second.bytes);  // else the file would lie beside the state that was read from it
 }
 
 void load_optimizer(const std::string& path, const ModelSaver& saver, ParameterStore& store, Optimizer& optimizer) {
@@ -111,14 +113,14 @@ void hash_sampled(Sha256& hash, const MappedFile& file) {
   constexpr size_t kWhole = size_t{4} << 30, kPiece = size_t{1} << 20, kStride = size_t{64} << 20;
   const std::span<const std::byte> bytes = file.bytes();
   if (bytes.size() <= kWhole) {
-    hash.update(bytes);
+    hash.update_mapped(bytes);
     return;
   }
   hash.update(fmt::format("{}", bytes.size()));
   for (size_t at = 0; at < bytes.size(); at += kStride) {
-    hash.update(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
+    hash.update_mapped(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
   }
-  hash.update(bytes.last(kPiece));
+  hash.update_mapped(bytes.last(kPiece));
 }
 
 int64_t step_of(const std::string& folder) {

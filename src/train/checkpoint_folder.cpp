@@ -175,7 +175,7 @@ std::optional<std::string> find_damage(const std::string& folder) {
       if (mapped->bytes().size() != file.at("bytes").get<size_t>()) {
         return name + " does not have the size it was saved with";
       }
-      if (Sha256().update(mapped->bytes()).hex() != file.at("sha256").get<std::string>()) {
+      if (Sha256().update_mapped(mapped->bytes()).hex() != file.at("sha256").get<std::string>()) {
         return name + " does not have the checksum it was saved with";
       }
     }

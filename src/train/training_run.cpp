@@ -236,7 +236,7 @@ void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, do
 struct TrainingRun::Impl {
   TrainingArguments args;
   std::string model_directory;
-  std::shared_ptr<const Tokenizer> tokenizer;
+  std::string first_row;  ///< as text, for the console
   TemplateKind template_kind = TemplateKind::kToolkit;
   ModelShape shape;
   Dataset train_rows;
@@ -281,7 +281,8 @@ void TrainingRun::Impl::read_data() {
     omp_set_num_threads(1);
     return make_adapter(args, shape, dtype);
   });
-  tokenizer = Tokenizer::load(model_directory);
+  // Only until the rows are tokens: its tables are as large as a small adapter with its optimizer.
+  const std::shared_ptr<const Tokenizer> tokenizer = Tokenizer::load(model_directory);
   check_vocabulary(tokenizer->vocab_size(), shape, model_directory);
   template_kind = choose_template(args.template_name, tokenizer->chat_template());
   TokenCache cache(TokenCache::default_folder(), args.overwrite_cache);
@@ -292,6 +293,9 @@ void TrainingRun::Impl::read_data() {
     eval_rows = split_off(train_rows, args.eval_split_ratio, args.seed);
   }
   throw_if_stopped();
+  if (args.show_sample && !train_rows.samples.empty()) {
+    first_row = show_sample(train_rows.samples.front(), *tokenizer, false);
+  }
   fingerprints.data = train_rows.fingerprint;
   fingerprints.tokenizer = tokenizer->fingerprint();
   fingerprints.template_text = Sha256().update(args.template_name).update(tokenizer->chat_template()).hex();
@@ -355,6 +359,7 @@ void TrainingRun::Impl::load_model() {
   TensorMap& weights = base.dense;
   throw_if_stopped();
   ModelOptions options{.compute_dtype = dtype, .lora = {}, .recompute = recompute_of(args), .device = device};
+  options.loss_chunk_tokens = loss_chunk_tokens(args);
   options.label_smoothing = args.label_smoothing_factor;
   options.neftune_noise_alpha = args.neftune_noise_alpha;
   std::vector<ParameterId> trainable = adapter ? names_of(*adapter, shape) : names_of(weights);
@@ -431,9 +436,9 @@ void TrainingRun::Impl::print_start() const {
   log::info("{}", describe(train_rows.report));
   for (const std::string& note : train_rows.report.notes) log::warning("{}", note);
   if (eval_rows) log::info("Evaluation rows:\n{}", describe(eval_rows->report));
-  if (args.show_sample && !train_rows.samples.empty()) {
+  if (!first_row.empty()) {
     const Sample& sample = train_rows.samples.front();
-    log::info("The first row, trained tokens marked:\n{}", show_sample(sample, *tokenizer, false));
+    log::info("The first row, trained tokens marked:\n{}", first_row);
     log::to_file_only(
         fmt::format("ids: [{}]\nlabels: [{}]", fmt::join(sample.input_ids, ", "), fmt::join(sample.labels, ", ")));
   }
@@ -535,8 +540,8 @@ CausalLM& TrainingRun::model() {
 WeightSource& TrainingRun::weights() {
   return *impl_->store;
 }
-const std::shared_ptr<const Tokenizer>& TrainingRun::tokenizer() const {
-  return impl_->tokenizer;
+std::shared_ptr<const Tokenizer> TrainingRun::load_tokenizer() const {
+  return Tokenizer::load(impl_->model_directory);
 }
 TemplateKind TrainingRun::template_kind() const {
   return impl_->template_kind;

@@ -31,7 +31,8 @@ class TrainingRun {
   [[nodiscard]] const TrainingArguments& arguments() const;
   [[nodiscard]] CausalLM& model();
   [[nodiscard]] WeightSource& weights();
-  [[nodiscard]] const std::shared_ptr<const Tokenizer>& tokenizer() const;
+  /// Reads it anew: a run keeps none while it trains. @throws Error(kData)
+  [[nodiscard]] std::shared_ptr<const Tokenizer> load_tokenizer() const;
   [[nodiscard]] TemplateKind template_kind() const;
   [[nodiscard]] const Dataset& train_dataset() const;
   [[nodiscard]] const Dataset* eval_dataset() const;

@@ -109,7 +109,8 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
                        .recompute = recomputed == "layer"       ? Recompute::kLayer
                                     : recomputed == "mlp"       ? Recompute::kMlp
                                     : recomputed == "attention" ? Recompute::kAttention
-                                                                : Recompute::kNothing};
+                                                                : Recompute::kNothing,
+                       .loss_chunk_tokens = loss_chunk_tokens(args)};
   if (c.lora) options.lora = {.r = args.lora_r, .scale = 2, .dropout = c.dropout};
   CausalLM model(behind, options);
   const Batch batch = batch_of(c);

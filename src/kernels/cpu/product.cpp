@@ -32,7 +32,7 @@ struct Workspace {
     sums = pieces.take<float>(kSums);
   }
   uint32_t* panel;   // [pairs][width] of b
-  uint32_t* a_rows;  // [32][kDeepest] of a, where its rows have to be laid out
+  uint32_t* a_rows;  // [32][kDeepest] of a, where its rows cannot be read in place
   float* sums;       // [blocks of 32 rows][32][width]
 };
 
@@ -44,23 +44,23 @@ struct Depth {
 /// Weights come from memory: the row so many rows further on is asked for while this one is laid out.
 constexpr int64_t kAhead = 16;
 
-/// `from`: 16 rows, `stride` apart, `left` elements each → [16 pairs][16 rows].
-HWY_INLINE void turn(const Bf16* from, int64_t stride, int64_t left, uint32_t* to, int64_t to_row) {
+/// `from`: `count` rows, `stride` apart, `left` elements each → [16 pairs][16 rows].
+HWY_INLINE void turn(const Bf16* from, int64_t count, int64_t stride, int64_t left, uint32_t* to, int64_t to_row) {
   for (int64_t i = 0; i < kLanes; ++i) _mm_prefetch(from + (i + kAhead) * stride, _MM_HINT_T0);
   __m512i rows[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) rows[i] = load_row(from + i * stride, left);
+  for (int64_t i = 0; i < kLanes; ++i) rows[i] = load_row(from + i * stride, i < count ? left : 0);
   transpose(rows);
   for (int64_t i = 0; i < kLanes; ++i) _mm512_storeu_si512(to + i * to_row, rows[i]);
 }
 
-/// Row k of b and the next one, `width` columns, as pairs. Rows beyond the depth are zero.
+/// Row k of b and the next one, `width` columns, as pairs. What lies beyond depth and columns is zero.
 HWY_INLINE void pair_rows(const Bf16Product& of, int64_t k, int64_t column, int64_t width, uint32_t* to) {
   const Bf16 *even = of.b + k * of.b_row + column, *odd = even + of.b_row;
   for (int64_t n = 0; n < width; n += 2 * kLanes) {
     _mm_prefetch(even + kAhead * of.b_row + n, _MM_HINT_T0);
     _mm_prefetch(odd + kAhead * of.b_row + n, _MM_HINT_T0);
-    store_paired(k < of.depth ? _mm512_loadu_si512(even + n) : _mm512_setzero_si512(),
-                 k + 1 < of.depth ? _mm512_loadu_si512(odd + n) : _mm512_setzero_si512(), to + n);
+    const int64_t left = of.columns - column - n;
+    store_paired(load_row(even + n, k < of.depth ? left : 0), load_row(odd + n, k + 1 < of.depth ? left : 0), to + n);
   }
 }
 
@@ -72,26 +72,29 @@ void lay_out_panel(const Bf16Product& of, const Depth& depth, int64_t column, in
   for (int64_t n = 0; n < width; n += kLanes) {
     for (int64_t p = 0; p < depth.pairs; p += kLanes) {
       const int64_t k = 2 * (depth.first + p);
-      turn(of.b + (column + n) * of.b_column + k, of.b_column, of.depth - k, to + p * width + n, width);
+      turn(of.b + (column + n) * of.b_column + k, of.columns - column - n, of.b_column, of.depth - k,
+           to + p * width + n, width);
     }
   }
 }
 
-HWY_INLINE __m512i sixteen(const Bf16* from, bool here) {
-  if (!here) return _mm512_setzero_si512();
-  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+/// Up to 16 elements, `left` of which are there.
+HWY_INLINE __m512i sixteen(const Bf16* from, int64_t left) {
+  const __mmask16 here = left >= kLanes ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1U << left) - 1U);
+  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, from));
 }
 
-/// 32 rows of an a whose columns lie next to one another.
-void lay_out_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t* to) {
+/// 32 rows of an a whose columns lie next to one another; zeros beyond its rows.
+void turn_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t* to) {
   for (int64_t m = 0; m < kUnit; m += kLanes) {
+    const int64_t left = of.rows - row - m;
     for (int64_t p = 0; p < depth.pairs; p += kLanes) {
       __m512i pairs[kLanes];
       for (int64_t i = 0; i < kLanes; ++i) {
         const int64_t k = 2 * (depth.first + p + i);
         const Bf16* from = of.a + k * of.a_column + row + m;
-        pairs[i] = _mm512_or_si512(sixteen(from, k < of.depth),
-                                   _mm512_slli_epi32(sixteen(from + of.a_column, k + 1 < of.depth), 16));
+        pairs[i] = _mm512_or_si512(sixteen(from, k < of.depth ? left : 0),
+                                   _mm512_slli_epi32(sixteen(from + of.a_column, k + 1 < of.depth ? left : 0), 16));
       }
       transpose(pairs);
       for (int64_t i = 0; i < kLanes; ++i) _mm512_store_si512(to + (m + i) * kDeepest + p, pairs[i]);
@@ -99,37 +102,55 @@ void lay_out_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32
   }
 }
 
+/// 32 rows of an a whose rows lie where tiles could read them, but for their end; zeros beyond rows and depth.
+void copy_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t* to) {
+  for (int64_t m = 0; m < kUnit; ++m) {
+    const Bf16* from = of.a + (row + m) * of.a_row + 2 * depth.first;
+    const int64_t left = row + m < of.rows ? of.depth - 2 * depth.first : 0;
+    for (int64_t p = 0; p < depth.pairs; p += kLanes) {
+      _mm512_store_si512(to + m * kDeepest + p, load_row(from + 2 * p, left - 2 * p));
+    }
+  }
+}
+
 Pairs rows_of(const Bf16Product& of, const Depth& depth, int64_t row, const Workspace& in) {
-  if (of.a_column == 1) return {pairs_of(of.a + row * of.a_row) + depth.first, of.a_row / 2, 1};
-  lay_out_rows(of, depth, row, in.a_rows);
+  if (of.a_column != 1) {
+    turn_rows(of, depth, row, in.a_rows);
+  } else if (of.rows < kUnit || of.depth % (2 * kLanes) != 0 || of.a_row % 2 != 0) {
+    copy_rows(of, depth, row, in.a_rows);
+  } else {
+    return {pairs_of(of.a + row * of.a_row) + depth.first, of.a_row / 2, 1};
+  }
   return {in.a_rows, kDeepest, 1};
 }
 
-HWY_INLINE __m512 widened(const Bf16* from) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(sixteen(from, true), 16));
+HWY_INLINE __m512 widened(const Bf16* from, int64_t left) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(sixteen(from, left), 16));
 }
 
 /// @param beside what is added to the sums; may be y, or null
-void write_row(const float* sums, int64_t width, const Bf16* beside, Bf16* y) {
-  for (int64_t n = 0; n < width; n += 2 * kLanes) {
+void write_row(const float* sums, int64_t columns, const Bf16* beside, Bf16* y) {
+  for (int64_t n = 0; n < columns; n += 2 * kLanes) {
+    const int64_t left = columns - n;
     __m512 first = _mm512_loadu_ps(sums + n), second = _mm512_loadu_ps(sums + n + kLanes);
     if (beside != nullptr) {
-      first = _mm512_add_ps(first, widened(beside + n));
-      second = _mm512_add_ps(second, widened(beside + n + kLanes));
+      first = _mm512_add_ps(first, widened(beside + n, left));
+      second = _mm512_add_ps(second, widened(beside + n + kLanes, left - kLanes));
     }
-    _mm512_storeu_si512(y + n, narrowed(first, second));
+    const __mmask32 here = left >= 2 * kLanes ? 0xffffffffU : (1U << left) - 1U;
+    _mm512_mask_storeu_epi16(y + n, here, narrowed(first, second));
   }
 }
 
 /// A part of the result that is one piece.
 void multiply_piece(const Bf16Product& of, const ProductPart& part, int64_t most_pairs, const Workspace& in) {
-  const int64_t pairs = rounded_up(of.depth, 2 * kLanes) / 2, width = part.columns;
+  const int64_t pairs = rounded_up(of.depth, 2 * kLanes) / 2, width = rounded_up(part.columns, kUnit);
   for (int64_t first = 0; first < pairs; first += most_pairs) {
     const Depth depth{first, std::min(most_pairs, pairs - first)};
     lay_out_panel(of, depth, part.first_column, width, in.panel);
     for (int64_t begin = 0; begin < part.rows; begin += kUnit) {
       // The last block holds rows of the one before it again when the rows are no multiple of 32.
-      const int64_t row = std::min(part.first_row + begin, of.rows - kUnit);
+      const int64_t row = std::max<int64_t>(0, std::min(part.first_row + begin, of.rows - kUnit));
       const Pairs a = rows_of(of, depth, row, in);
       float* sums = in.sums + begin * width;
       for (int64_t n = 0; n < width; n += kUnit) {
@@ -140,10 +161,10 @@ void multiply_piece(const Bf16Product& of, const ProductPart& part, int64_t most
         }
       }
       if (first + depth.pairs < pairs) continue;
-      for (int64_t r = part.first_row + begin - row; r < kUnit; ++r) {
+      for (int64_t r = part.first_row + begin - row; r < std::min(kUnit, of.rows - row); ++r) {
         Bf16* y = of.y + (row + r) * of.y_row + part.first_column;
         const Bf16* bias = of.bias == nullptr ? nullptr : of.bias + part.first_column;
-        write_row(sums + r * width, width, of.add ? y : bias, y);
+        write_row(sums + r * width, part.columns, of.add ? y : bias, y);
       }
     }
   }
@@ -177,9 +198,8 @@ void multiply_in_tiles(const Bf16Product&, const ProductPart&, float*) {}
 namespace lathe::kernels {
 
 bool multiplies_in_tiles(const Bf16Product& p) {
-  const bool a_fits = p.a_column == 1 ? p.depth % kProductUnit == 0 && p.a_row % 2 == 0 : p.a_row == 1;
-  const bool b_fits = p.b_row == 1 || p.b_column == 1;
-  return bf16_pairs::tiles_supported() && p.rows >= kProductUnit && p.columns % kProductUnit == 0 && p.depth > 0 &&
+  const bool a_fits = p.a_row == 1 || p.a_column == 1, b_fits = p.b_row == 1 || p.b_column == 1;
+  return bf16_pairs::tiles_supported() && p.rows >= kFewestInTiles && p.columns >= kFewestInTiles && p.depth > 0 &&
          a_fits && b_fits;
 }
 

@@ -12,15 +12,20 @@ struct Case {
   Lies a, b;
 };
 
-// Whole tiles and rows that end inside of one; depths of one piece and of several, with few rows and many; depths that
-// end inside of a pair where the layout takes that; more rows and columns than a panel has.
+// Whole tiles; rows, columns and depths that end inside of one or fill no whole one, as those of narrow adapters;
+// depths of one piece and of several, with few rows and many; depths that end inside of a pair, and rows that begin
+// inside of one; more rows and columns than a panel has.
 constexpr Case kCases[] = {
     {32, 32, 32, Lies::kByRow, Lies::kByRow},       {33, 64, 96, Lies::kByRow, Lies::kByColumn},
     {100, 2112, 160, Lies::kByRow, Lies::kByRow},   {63, 2080, 32, Lies::kByRow, Lies::kByColumn},
     {1061, 96, 288, Lies::kByRow, Lies::kByColumn}, {64, 1, 128, Lies::kByColumn, Lies::kByRow},
     {47, 387, 160, Lies::kByColumn, Lies::kByRow},  {96, 2051, 64, Lies::kByColumn, Lies::kByColumn},
     {1056, 33, 32, Lies::kByColumn, Lies::kByRow},  {290, 1088, 288, Lies::kByRow, Lies::kByColumn},
-    {320, 1090, 64, Lies::kByColumn, Lies::kByRow},
+    {320, 1090, 64, Lies::kByColumn, Lies::kByRow}, {201, 96, 16, Lies::kByRow, Lies::kByColumn},
+    {201, 16, 96, Lies::kByRow, Lies::kByColumn},   {16, 201, 96, Lies::kByColumn, Lies::kByRow},
+    {8, 33, 8, Lies::kByRow, Lies::kByRow},         {31, 1100, 545, Lies::kByRow, Lies::kByColumn},
+    {290, 1061, 41, Lies::kByColumn, Lies::kByRow}, {9, 2051, 49, Lies::kByColumn, Lies::kByColumn},
+    {33, 7, 23, Lies::kByRow, Lies::kByRow},        {40, 63, 530, Lies::kByRow, Lies::kByRow},
 };
 
 /// Factors with more between their rows than they need, and what y holds before.
@@ -115,7 +120,7 @@ TEST_F(ProductInTiles, PartsAreTheWhole) {
       run(problem.product(by_rows, true, false), {m, std::min(kProductUnit, one.rows - m), 0, one.columns});
     }
     for (int64_t n = 0; n < one.columns; n += kProductUnit) {
-      run(problem.product(by_columns, true, false), {0, one.rows, n, kProductUnit});
+      run(problem.product(by_columns, true, false), {0, one.rows, n, std::min(kProductUnit, one.columns - n)});
     }
     EXPECT_EQ(whole, by_rows);
     EXPECT_EQ(whole, by_columns);
@@ -123,7 +128,7 @@ TEST_F(ProductInTiles, PartsAreTheWhole) {
 }
 
 TEST_F(ProductInTiles, NanAndInfinityReachTheirRowAndColumnAlone) {
-  for (const Case& one : {kCases[1], kCases[6]}) {
+  for (const Case& one : {kCases[1], kCases[6], kCases[11], kCases[12], kCases[13], kCases[14], kCases[19]}) {
     Problem problem(one);
     std::vector<Bf16> clean = problem.y, y = problem.y;
     run(problem.product(clean, false, false));
@@ -148,8 +153,7 @@ TEST_F(ProductInTiles, NanAndInfinityReachTheirRowAndColumnAlone) {
 }
 
 TEST(ProductThatDoesNotFitTiles, IsRefused) {
-  for (const Case& one : {Case{31, 32, 32, Lies::kByRow, Lies::kByRow}, Case{32, 32, 40, Lies::kByRow, Lies::kByRow},
-                          Case{32, 33, 32, Lies::kByRow, Lies::kByRow}}) {
+  for (const Case& one : {Case{7, 32, 32, Lies::kByRow, Lies::kByRow}, Case{32, 32, 7, Lies::kByRow, Lies::kByRow}}) {
     Problem problem(one);
     EXPECT_FALSE(multiplies_in_tiles(problem.product(problem.y, false, false)));
   }
