@@ -9,7 +9,7 @@ PRESETS = {"full": "full", "lora": "lora", "simple": "simple", "qlora": "qlora",
            "stage2_offload": "deepspeed_stage2_offload", "stage3": "deepspeed_stage3", "minimal": "deepspeed_minimal", "bf16": "bf16"}
 # Two micro-batches: gradients are added up in fp32 as with the preset's own number of them, and take what they take there.
 WHOLE_ROWS = {"packing": "true", "gradient_accumulation_steps": 2, "max_steps": 1, "warmup_steps": 0}
-ROWS_A_STEP, STEPS = 4, 3
+ROWS_A_STEP, STEPS = 4, 5
 QLORA = {"use_qlora": True, "quantization_bit": 4, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
 ATTENTION = "q_proj,k_proj,v_proj,o_proj"
 
