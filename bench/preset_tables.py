@@ -99,7 +99,8 @@ def text(document: dict) -> str:
     if "one_at_a_time" in document:
         parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {STEPS} steps, the first one "
                   "not counted. The rival is transformers + peft (+ bitsandbytes) on the same rows, padded to the longest row of each batch. On one rank a ZeRO stage has "
-                  "nothing to partition and offload to the CPU nowhere to go: those rows show that they cost nothing here.",
+                  "nothing to partition and offload to the CPU nowhere to go: they do the arithmetic of the first row. Each row is one short run; how far these three speeds lie "
+                  "apart is what a speed on this page is uncertain by.",
                   one_at_a_time(document["one_at_a_time"])]
     parts += ["### What the toolkit's pages claim\nThey name neither workload nor card and contradict one another; measured is what the tables above say, for this CPU: memory with whole rows. Times are "
               "those of one token against the first row of the table before this one. Claims about quality (QLoRA \"90–95 %\") need trained weights and a task, and are not measured.",
