@@ -1,7 +1,7 @@
 """Results of bench/presets as Markdown. Standard library only."""
 import dataclasses
 
-from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP, STEPS, UPDATES
+from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP
 from samples import Sample
 
 
@@ -59,13 +59,18 @@ def one_at_a_time(measured: dict) -> str:
     return "\n".join(lines)
 
 
-def answer(document: dict, table: str, row: str, kind: str) -> str:
-    one = document.get(table, {}).get(row)
+def table_of(kind: str) -> str:
+    return "whole_rows" if kind == "memory" else "one_at_a_time"
+
+
+def answer(document: dict, row: str, kind: str) -> str:
+    measured = document[table_of(kind)]
+    one = measured.get(row)
     if one is None:
         return "not measured"
-    if table == "whole_rows":
+    if kind == "memory":
         return memory(one)
-    base = document[table]["lora"]
+    base = measured["lora"]
     def changed(side: str) -> str:
         mine, of = one[side], base[side]
         if not mine or not of or mine["failed"] or of["failed"]:
@@ -79,7 +84,7 @@ def answer(document: dict, table: str, row: str, kind: str) -> str:
 
 def claims(document: dict) -> str:
     lines = ["| claim | measured |", "|---|---|"]
-    lines += [f"| {claim} | {answer(document, table, row, kind)} |" for claim, table, row, kind in CLAIMS if table in document]
+    lines += [f"| {claim} | {answer(document, row, kind)} |" for claim, row, kind in CLAIMS if table_of(kind) in document]
     return "\n".join(lines)
 
 
@@ -88,7 +93,8 @@ def text(document: dict) -> str:
     parts = [f"Measured by `bench/presets` on {machine['processor']}, {machine['threads']} threads, with random weights of Qwen2.5-0.5B's shape and rows of "
              "GSM8K. Memory is the largest resident set of the process. On a GPU other figures hold."]
     if "as_they_stand" in document:
-        parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {UPDATES} updates on rows cut on the left to {LONGEST_ROW} tokens, "
+        updates = document["as_they_stand"]["lora"]["updates"]
+        parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {updates} updates on rows cut on the left to {LONGEST_ROW} tokens, "
                   "no evaluation, no saving. The loss is that of random weights, and each run is its preset's warm-up. Presets differ in several things at once, so "
                   "speeds stand further down.",
                   as_they_stand(document["as_they_stand"])]
@@ -97,7 +103,8 @@ def text(document: dict) -> str:
                   "before the first step. Counted: what tensors held at their peak. Peak RSS has the program, its libraries and pages kept for reuse as well.",
                   whole_rows(document["whole_rows"])]
     if "one_at_a_time" in document:
-        parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {STEPS} steps, the first one "
+        steps = len(document["one_at_a_time"]["lora"]["ours"]["losses"])
+        parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {steps} steps, the first one "
                   "not counted. The rival is transformers + peft (+ bitsandbytes) on the same rows, padded to the longest row of each batch. On one rank a ZeRO stage has "
                   "nothing to partition and offload to the CPU nowhere to go: they do the arithmetic of the first row. Each row is one short run; how far these three speeds lie "
                   "apart is what a speed on this page is uncertain by.",

@@ -39,19 +39,20 @@ FACTORS = (
     changed("full_8bit", "every weight trains, 8-bit AdamW", {"optim": "adamw_bnb_8bit"}, (MASTERS,), FULL),
 )
 
-# What the toolkit's pages say (for GPUs, without workload, card or log), and which measurement answers it: (claim, table, row, kind).
+# What the toolkit's pages say (for GPUs, without workload, card or log), and what answers it: (claim, row, kind); memory is
+# that with whole rows, the rest compares a row of one_at_a_time with the first.
 CLAIMS = (
-    ("`lora` takes 6–8 GB (its page on LoRA: about 6; for a 0.5B model: 2–4)", "whole_rows", "lora", "memory"),
-    ("`qlora` takes 4–6 GB (elsewhere about 3, 4–8)", "whole_rows", "qlora", "memory"),
-    ("`qlora_8bit` takes about 4 GB", "whole_rows", "qlora_8bit", "memory"),
-    ("`deepspeed` takes 4–8 GB (elsewhere 8–16)", "whole_rows", "deepspeed", "memory"),
-    ("`stage2_offload` takes 3–6 GB (elsewhere 6–12)", "whole_rows", "stage2_offload", "memory"),
-    ("`stage3` takes 2–4 GB (elsewhere 4–6, under 8)", "whole_rows", "stage3", "memory"),
-    ("`minimal` takes 1–3 GB", "whole_rows", "minimal", "memory"),
-    ("`full` takes about 8 GB (elsewhere 8+, 10, over 16)", "whole_rows", "full", "memory"),
-    ("`qlora` takes 1.2 times the time of `lora`", "one_at_a_time", "qlora_4bit", "time"),
-    ("`stage2_offload` takes 1.1 times the time of `lora`", "one_at_a_time", "stage_2_offload", "time"),
-    ("`stage3` takes 1.5 times the time of `lora`", "one_at_a_time", "stage_3", "time"),
-    ("`full` is \"fastest\" (elsewhere \"medium\")", "one_at_a_time", "full", "time"),
-    ("QLoRA saves 50–75 % of the memory (elsewhere 60 %)", "one_at_a_time", "qlora_4bit", "saved"),
+    ("`lora` takes 6–8 GB (its page on LoRA: about 6; for a 0.5B model: 2–4)", "lora", "memory"),
+    ("`qlora` takes 4–6 GB (elsewhere about 3, 4–8)", "qlora", "memory"),
+    ("`qlora_8bit` takes about 4 GB", "qlora_8bit", "memory"),
+    ("`deepspeed` takes 4–8 GB (elsewhere 8–16)", "deepspeed", "memory"),
+    ("`stage2_offload` takes 3–6 GB (elsewhere 6–12)", "stage2_offload", "memory"),
+    ("`stage3` takes 2–4 GB (elsewhere 4–6, under 8)", "stage3", "memory"),
+    ("`minimal` takes 1–3 GB", "minimal", "memory"),
+    ("`full` takes about 8 GB (elsewhere 8+, 10, over 16)", "full", "memory"),
+    ("`qlora` takes 1.2 times the time of `lora`", "qlora_4bit", "time"),
+    ("`stage2_offload` takes 1.1 times the time of `lora`", "stage_2_offload", "time"),
+    ("`stage3` takes 1.5 times the time of `lora`", "stage_3", "time"),
+    ("`full` is \"fastest\" (elsewhere \"medium\")", "full", "time"),
+    ("QLoRA saves 50–75 % of the memory (elsewhere 60 %)", "qlora_4bit", "saved"),
 )
