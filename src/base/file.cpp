@@ -126,10 +126,6 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void MappedFile::release_pages() const {
-  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
-}
-
 NewFile::NewFile(std::string path, std::string said_path)
     : path_(std::move(path)), said_path_(said_path.empty() ? path_ : std::move(said_path)) {
   fd_ = open_for_writing(path_, O_CREAT | O_TRUNC);

@@ -23,8 +23,6 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// Pages that were read so far no longer count as this process's memory; reading them again brings them back.
-  void release_pages() const;
 
  private:
   MappedFile(std::string path, const std::byte* data, size_t size);

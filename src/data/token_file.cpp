@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mapped_pages.h"
 #include "base/sha256.h"
 #include "base/signals.h"
 #include "data/data_files.h"
@@ -231,7 +232,7 @@ Dataset map_token_file(const std::string& file, const std::vector<std::string>& 
   take_meta(parts, paths, key, dataset, file);
   take_rows(parts, paths.size(), dataset, file);
   measure_samples(dataset.samples, dataset.report);
-  mapped->release_pages();
+  give_back_pages(mapped->bytes());
   dataset.storage = mapped;
   return dataset;
 }
