@@ -249,16 +249,17 @@ void set_flops(benchmark::State& state, double flops) {
 }
 
 /// The factors of a linear layer's three products as they lie: x Wᵀ, dy W, dyᵀ x.
-void product_by_tiles(benchmark::State& state, Bf16Product product, bool a_turned, bool b_turned) {
-  const auto a = values<Bf16>(product.rows * product.depth), b = values<Bf16>(product.depth * product.columns);
-  std::vector<Bf16> y(static_cast<size_t>(product.rows * product.columns));
+void product_by_tiles(benchmark::State& state, Bf16Factors of, bool a_turned, bool b_turned) {
+  const auto a = values<Bf16>(of.rows * of.depth), b = values<Bf16>(of.depth * of.columns);
+  std::vector<Bf16> y(static_cast<size_t>(of.rows * of.columns));
   std::vector<float> space(static_cast<size_t>(kProductWorkspace));
-  product.a = a.data(), product.b = b.data(), product.y = y.data(), product.y_row = product.columns;
-  product.a_row = a_turned ? 1 : product.depth, product.a_column = a_turned ? product.rows : 1;
-  product.b_row = b_turned ? 1 : product.columns, product.b_column = b_turned ? product.depth : 1;
-  if (!multiplies_in_tiles(product)) return state.SkipWithError("this processor has no tiles of bf16");
-  for (auto _ : state) multiply_in_tiles(product, {0, product.rows, 0, product.columns}, space.data());
-  set_flops(state, 2.0 * static_cast<double>(product.rows * product.depth) * static_cast<double>(product.columns));
+  of.a = a.data(), of.b = b.data();
+  of.a_row = a_turned ? 1 : of.depth, of.a_column = a_turned ? of.rows : 1;
+  of.b_row = b_turned ? 1 : of.columns, of.b_column = b_turned ? of.depth : 1;
+  if (!multiplies_in_tiles(of)) return state.SkipWithError("this processor has no tiles of bf16");
+  const Bf16Product product{.factors = of, .y = y.data(), .y_row = of.columns};
+  for (auto _ : state) multiply_in_tiles(product, {0, of.rows, 0, of.columns}, space.data());
+  set_flops(state, 2.0 * static_cast<double>(of.rows * of.depth) * static_cast<double>(of.columns));
 }
 BENCHMARK_CAPTURE(product_by_tiles, up, {kTokens, kHidden, kIntermediate}, false, true);
 BENCHMARK_CAPTURE(product_by_tiles, up_input_gradient, {kTokens, kIntermediate, kHidden}, false, false);

@@ -11,14 +11,21 @@
 
 namespace lathe::kernels {
 
-/// y = a b, y += a b, or y = a b + bias.
-struct Bf16Product {
+/// a b.
+struct Bf16Factors {
   int64_t rows = 0, depth = 0, columns = 0;
   const Bf16* a = nullptr;  ///< [M,K], element [m,k] at a[m · a_row + k · a_column]
   int64_t a_row = 0, a_column = 0;
   const Bf16* b = nullptr;  ///< [K,N]
   int64_t b_row = 0, b_column = 0;
-  Bf16* y = nullptr;  ///< [M,N], the columns of a row next to one another
+};
+
+/// y = a b, y += a b, or y = a b + bias. With a second pair of factors, as an adapter's, that is rounded, the second
+/// product added, and their sum rounded: as two calls would, but y is not written and read again in between.
+struct Bf16Product {
+  Bf16Factors factors;
+  Bf16Factors beside;  ///< of the same rows and columns, or all zero: none
+  Bf16* y = nullptr;   ///< [M,N], the columns of a row next to one another
   int64_t y_row = 0;
   bool add = false;
   const Bf16* bias = nullptr;  ///< [N], for every row; not with `add`
@@ -35,8 +42,8 @@ inline constexpr int64_t kProductWorkspace = int64_t{201} << 10;  ///< floats th
 
 /// Whether the processor has tiles and these factors fit them: at least kFewestInTiles rows and columns, each factor
 /// with one stride of 1. Sizes that are no multiple of 32 end in zeros, which are laid out with the rest.
-[[nodiscard]] bool multiplies_in_tiles(const Bf16Product& product);
-/// Only where it does.
+[[nodiscard]] bool multiplies_in_tiles(const Bf16Factors& factors);
+/// Only where it does, with all factors.
 void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, float* workspace);
 
 }  // namespace lathe::kernels

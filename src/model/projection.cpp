@@ -67,12 +67,10 @@ at::Tensor Projection::scaled(at::Tensor low) const {
 
 at::Tensor Projection::forward(const at::Tensor& x, AdapterSaved* saved) const {
   if (magnitude_.defined()) return dora_forward(x, saved);
-  at::Tensor y = ops::linear(x, weight_, bias_);
-  if (!a_.defined()) return y;
+  if (!a_.defined()) return ops::linear(x, weight_, bias_);
   const at::Tensor low = scaled(ops::linear(drop(x), a_, {}));
-  ops::add_low_rank(y, low, b_);
   if (saved != nullptr) saved->a_x = low;
-  return y;
+  return ops::linear(x, weight_, bias_, {low, b_.t()});
 }
 
 void Projection::backward(const at::Tensor& dy, const at::Tensor& x, const AdapterSaved& saved, at::Tensor* dx) const {
@@ -91,13 +89,9 @@ at::Tensor Projection::low_rank_gradient(const at::Tensor& dy) const {
 
 void Projection::input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
   if (magnitude_.defined()) return dora_input_gradient(dy, da_x, dx);
-  ops::linear_input_gradient(dy, weight_, dx);
-  if (!a_.defined()) return;
-  if (drops()) {
-    dx.add_(drop(ops::product(da_x, a_)));
-  } else {
-    ops::linear_input_gradient(da_x, a_, dx);
-  }
+  const bool apart = a_.defined() && drops();
+  ops::linear_input_gradient(dy, weight_, dx, apart ? ops::Factors() : ops::Factors{da_x, a_});
+  if (apart) dx.add_(drop(ops::product(da_x, a_)));
 }
 
 void Projection::parameter_gradients(const at::Tensor& dy, const at::Tensor& x, const AdapterSaved& saved,

@@ -32,8 +32,7 @@ void Projection::share_norms(at::Tensor& kept) const {
 at::Tensor Projection::dora_forward(const at::Tensor& x, AdapterSaved* saved) const {
   LATHE_EXPECT(magnitude_, ({weight_.out_features()}), at::kFloat);
   at::Tensor dropped = drop(x);
-  at::Tensor low = scaled(ops::linear(dropped, a_, {})), direction = ops::linear(dropped, weight_, {});
-  ops::add_low_rank(direction, low, b_);
+  at::Tensor low = scaled(ops::linear(dropped, a_, {})), direction = ops::linear(dropped, weight_, {}, {low, b_.t()});
   // W x + (g - 1) W x' = W (x - x') + g W x'
   at::Tensor y = ops::scale_columns(direction, magnitude_over_norm(), drops() ? at::Tensor() : bias_);
   if (saved != nullptr) saved->a_x = std::move(low), saved->direction = std::move(direction);
@@ -44,12 +43,10 @@ at::Tensor Projection::dora_forward(const at::Tensor& x, AdapterSaved* saved) co
 void Projection::dora_input_gradient(const at::Tensor& dy, const at::Tensor& da_x, at::Tensor& dx) const {
   const at::Tensor scale = magnitude_over_norm();
   if (!drops()) {
-    ops::linear_input_gradient(ops::scale_columns(dy, scale, {}), weight_, dx);
-    return ops::linear_input_gradient(da_x, a_, dx);
+    return ops::linear_input_gradient(ops::scale_columns(dy, scale, {}), weight_, dx, {da_x, a_});
   }
   at::Tensor dropped;
-  ops::linear_input_gradient(ops::scale_columns(dy, scale - 1, {}), weight_, dropped);
-  ops::linear_input_gradient(da_x, a_, dropped);
+  ops::linear_input_gradient(ops::scale_columns(dy, scale - 1, {}), weight_, dropped, {da_x, a_});
   ops::linear_input_gradient(dy, weight_, dx);
   dx.add_(drop(dropped));
 }

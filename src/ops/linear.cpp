@@ -13,35 +13,56 @@ namespace {
 
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // elements
 
-}  // namespace
+bool all_fit_tiles(const at::Tensor& a, const at::Tensor& b, const Factors& adapter) {
+  return fits_tiles(a, b) && (!adapter.defined() || fits_tiles(adapter.a, adapter.b));
+}
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  LATHE_EXPECT(x, ({kAny, kAny}));
-  LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
-  const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
+at::Tensor without_tiles(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   if (!bias.defined()) return product(x, weight.t());
-  LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
-  if (widens(x)) {
-    const at::Tensor y = bias.repeat({x.size(0), 1});
-    product_into(y, x, weight.t(), true);
-    return y;
-  }
-  if (!fits_tiles(x, weight.t())) return at::linear(x, weight, bias);
-  const at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
-  tiled_product_into(y, x, weight.t(), false, bias);
+  if (!widens(x)) return at::linear(x, weight, bias);
+  at::Tensor y = bias.repeat({x.size(0), 1});
+  product_into(y, x, weight.t(), true);
   return y;
 }
 
-void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx) {
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Factors& adapter) {
+  LATHE_EXPECT(x, ({kAny, kAny}));
+  LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
+  if (bias.defined()) LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
+  if (all_fit_tiles(x, weight.t(), adapter)) {
+    const ProfileScope profiled(ProfileKind::kOp, adapter.defined() ? "x W^T + a_x B^T" : "x W^T", weight.size(0),
+                                weight.size(1));
+    at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+    tiled_product_into(y, x, weight.t(), {.bias = bias, .factors = adapter});
+    return y;
+  }
+  at::Tensor y;
+  {
+    const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
+    y = without_tiles(x, weight, bias);
+  }
+  add_factors(y, adapter);
+  return y;
+}
+
+void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::Tensor& dx, const Factors& adapter) {
   LATHE_EXPECT(dy, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({dy.size(1), kAny}), dy.scalar_type());
-  const ProfileScope profiled(ProfileKind::kOp, "dy W", weight.size(0), weight.size(1));
-  if (!dx.defined()) {
-    dx = product(dy, weight);
-    return;
-  }
+  const bool fresh = !dx.defined();
+  if (fresh) dx = at::empty({dy.size(0), weight.size(1)}, dy.options());
   LATHE_EXPECT(dx, ({dy.size(0), weight.size(1)}), dy.scalar_type());
-  product_into(dx, dy, weight, true);
+  if (dx.stride(1) == 1 && all_fit_tiles(dy, weight, adapter)) {
+    const ProfileScope profiled(ProfileKind::kOp, adapter.defined() ? "dy W + da_x A" : "dy W", weight.size(0),
+                                weight.size(1));
+    return tiled_product_into(dx, dy, weight, {.y = !fresh, .factors = adapter});
+  }
+  {
+    const ProfileScope profiled(ProfileKind::kOp, "dy W", weight.size(0), weight.size(1));
+    product_into(dx, dy, weight, !fresh);
+  }
+  add_factors(dx, adapter);
 }
 
 at::Tensor linear_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
@@ -77,12 +98,13 @@ at::Tensor linear_bias_gradient(const at::Tensor& dy) {
   return at::sum(dy, 0, false, at::kFloat);
 }
 
-void add_low_rank(at::Tensor& y, const at::Tensor& a_x, const at::Tensor& b) {
+void add_factors(const at::Tensor& y, const Factors& adapter) {
+  if (!adapter.defined()) return;
   LATHE_EXPECT(y, ({kAny, kAny}));
-  LATHE_EXPECT(a_x, ({y.size(0), kAny}), y.scalar_type());
-  LATHE_EXPECT(b, ({y.size(1), a_x.size(1)}), y.scalar_type());
-  const ProfileScope profiled(ProfileKind::kOp, "y += a_x B^T", b.size(0), b.size(1));
-  product_into(y, a_x, b.t(), true);
+  LATHE_EXPECT(adapter.a, ({y.size(0), kAny}), y.scalar_type());
+  LATHE_EXPECT(adapter.b, ({adapter.a.size(1), y.size(1)}), y.scalar_type());
+  const ProfileScope profiled(ProfileKind::kOp, "y += a b", adapter.b.size(0), adapter.b.size(1));
+  product_into(y, adapter.a, adapter.b, true);
 }
 
 }  // namespace lathe::ops

@@ -28,8 +28,7 @@ at::Tensor widened(const at::Tensor& block, const at::Tensor& buffer) {
   return by_column ? wide.t() : wide;
 }
 
-/// The factors alone.
-kernels::Bf16Product bf16_product(const at::Tensor& a, const at::Tensor& b) {
+kernels::Bf16Factors bf16_factors(const at::Tensor& a, const at::Tensor& b) {
   return {.rows = a.size(0),
           .depth = a.size(1),
           .columns = b.size(1),
@@ -49,17 +48,18 @@ double evenness(int64_t units, int64_t threads) {
 /// On all threads, each with its columns or its rows.
 void multiply_in_tiles(const kernels::Bf16Product& product) {
   const int64_t threads = at::get_num_threads();
-  const int64_t rows = at::divup(product.rows, kernels::kProductUnit);
-  const int64_t columns = at::divup(product.columns, kernels::kProductUnit);
+  const kernels::Bf16Factors& of = product.factors;
+  const int64_t rows = at::divup(of.rows, kernels::kProductUnit);
+  const int64_t columns = at::divup(of.columns, kernels::kProductUnit);
   const bool by_rows = evenness(rows, threads) > evenness(columns, threads);
   const MemoryClass memory_class = MemoryScope::current();
   at::parallel_for(0, by_rows ? rows : columns, 1, [&](int64_t begin, int64_t end) {
     const MemoryScope scope(memory_class);
     const at::Tensor workspace = at::empty({kernels::kProductWorkspace}, at::dtype(at::kFloat));
     const int64_t first = begin * kernels::kProductUnit, last = end * kernels::kProductUnit;
-    const kernels::ProductPart part =
-        by_rows ? kernels::ProductPart{first, std::min(last, product.rows) - first, 0, product.columns}
-                : kernels::ProductPart{0, product.rows, first, std::min(last, product.columns) - first};
+    const kernels::ProductPart part = by_rows
+                                          ? kernels::ProductPart{first, std::min(last, of.rows) - first, 0, of.columns}
+                                          : kernels::ProductPart{0, of.rows, first, std::min(last, of.columns) - first};
     kernels::multiply_in_tiles(product, part, mutable_elements<float>(workspace));
   });
 }
@@ -71,19 +71,24 @@ at::Tensor buffer_of(int64_t rows, int64_t columns) {
 }  // namespace
 
 bool fits_tiles(const at::Tensor& a, const at::Tensor& b) {
-  return a.is_cpu() && a.scalar_type() == at::kBFloat16 && kernels::multiplies_in_tiles(bf16_product(a, b));
+  return a.is_cpu() && a.scalar_type() == at::kBFloat16 && kernels::multiplies_in_tiles(bf16_factors(a, b));
 }
 
-void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
-                        const at::Tensor& bias) {
+void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
   LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
   LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
   LATHE_ASSERT(y.stride(1) == 1);
-  kernels::Bf16Product product = bf16_product(a, b);
+  kernels::Bf16Product product;
+  product.factors = bf16_factors(a, b);
+  if (addends.factors.defined()) {
+    LATHE_EXPECT(addends.factors.a, ({a.size(0), kAny}), a.scalar_type());
+    LATHE_EXPECT(addends.factors.b, ({addends.factors.a.size(1), b.size(1)}), a.scalar_type());
+    product.beside = bf16_factors(addends.factors.a, addends.factors.b);
+  }
   product.y = mutable_elements<kernels::Bf16>(y);
   product.y_row = y.stride(0);
-  product.add = add;
-  if (bias.defined()) product.bias = elements<kernels::Bf16>(bias);
+  product.add = addends.y;
+  if (addends.bias.defined()) product.bias = elements<kernels::Bf16>(addends.bias);
   const MemoryScope scope(MemoryClass::kWorkspace);
   multiply_in_tiles(product);
 }
@@ -125,7 +130,7 @@ void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Te
 
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
   if (widens(a)) return widened_product_into(y, a, b, add);
-  if (y.stride(1) == 1 && fits_tiles(a, b)) return tiled_product_into(y, a, b, add);
+  if (y.stride(1) == 1 && fits_tiles(a, b)) return tiled_product_into(y, a, b, {.y = add});
   at::Tensor place = y;
   if (add) {
     place.addmm_(a, b);

@@ -9,13 +9,23 @@ namespace lathe::ops {
 /// y = a b, or y += a b, rounded once.  @param y [M,N] of their type; any strides
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add);
 
+/// Two matrices of one type, [M,R] and [R,N], whose product is added to another one; both undefined: none.
+struct Factors {
+  at::Tensor a, b;
+  [[nodiscard]] bool defined() const { return a.defined(); }
+};
+
 /// Whether the processor has tiles (AMX) and these factors fit them (kernels/product.h). Everything else goes to
 /// oneDNN, which compiles its kernels anew for every number of rows.
 [[nodiscard]] bool fits_tiles(const at::Tensor& a, const at::Tensor& b);
+/// What may be added to a product that goes by tiles.
+struct Addends {
+  bool y = false;   ///< what the place holds already
+  at::Tensor bias;  ///< [N], contiguous, for every row, not with y; may be undefined
+  Factors factors;  ///< which fit as well: their product, after all else is rounded
+};
 /// product_into by that way, only where they fit.  @param y columns of a row next to one another
-/// @param bias [N], contiguous, added to every row, not with `add`; may be undefined
-void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add,
-                        const at::Tensor& bias = {});
+void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
 
 /// Whether those of bf16 or fp16 go by fp32 here: factors are widened a block at a time, the blocks multiplied in fp32,
 /// and their sum rounded. On processors that have no products of the type (base/processor.h).

@@ -168,20 +168,24 @@ int64_t WeightView::in_features() const {
   return quantized != nullptr ? quantized->in_features() : dense.size(1);
 }
 
-at::Tensor linear(const at::Tensor& x, const WeightView& weight, const at::Tensor& bias) {
-  if (weight.quantized == nullptr) return linear(x, weight.dense, bias);
+at::Tensor linear(const at::Tensor& x, const WeightView& weight, const at::Tensor& bias, const Factors& adapter) {
+  if (weight.quantized == nullptr) return linear(x, weight.dense, bias, adapter);
   const at::ScalarType computed = weight.quantized->settings().compute_dtype;
+  if (computed == x.scalar_type()) return linear(x, weight.quantized->open(), bias, adapter);
   const at::Tensor rounded_bias = bias.defined() ? bias.to(computed) : bias;
-  return linear(x.to(computed), weight.quantized->open(), rounded_bias).to(x.scalar_type());
+  const at::Tensor y = linear(x.to(computed), weight.quantized->open(), rounded_bias).to(x.scalar_type());
+  add_factors(y, adapter);
+  return y;
 }
 
-void linear_input_gradient(const at::Tensor& dy, const WeightView& weight, at::Tensor& dx) {
-  if (weight.quantized == nullptr) return linear_input_gradient(dy, weight.dense, dx);
+void linear_input_gradient(const at::Tensor& dy, const WeightView& weight, at::Tensor& dx, const Factors& adapter) {
+  if (weight.quantized == nullptr) return linear_input_gradient(dy, weight.dense, dx, adapter);
   const at::ScalarType computed = weight.quantized->settings().compute_dtype;
-  if (computed == dy.scalar_type()) return linear_input_gradient(dy, weight.quantized->open(), dx);
+  if (computed == dy.scalar_type()) return linear_input_gradient(dy, weight.quantized->open(), dx, adapter);
   at::Tensor narrow;
   linear_input_gradient(dy.to(computed), weight.quantized->open(), narrow);
   dx = dx.defined() ? dx.add_(narrow) : narrow.to(dy.scalar_type());
+  add_factors(dx, adapter);
 }
 
 }  // namespace lathe::ops

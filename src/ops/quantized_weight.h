@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/quantize.h"
+#include "ops/product.h"
 
 namespace lathe::ops {
 
@@ -67,7 +68,8 @@ struct WeightView {
 };
 
 /// As ops::linear and ops::linear_input_gradient; a quantised weight is opened for the one product.
-[[nodiscard]] at::Tensor linear(const at::Tensor& x, const WeightView& weight, const at::Tensor& bias);
-void linear_input_gradient(const at::Tensor& dy, const WeightView& weight, at::Tensor& dx);
+[[nodiscard]] at::Tensor linear(const at::Tensor& x, const WeightView& weight, const at::Tensor& bias,
+                                const Factors& adapter = {});
+void linear_input_gradient(const at::Tensor& dy, const WeightView& weight, at::Tensor& dx, const Factors& adapter = {});
 
 }  // namespace lathe::ops

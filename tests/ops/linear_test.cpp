@@ -18,22 +18,43 @@ TEST(LinearTest, EqualsAutogradOfTheSameProducts) {
   };
   const std::vector<at::Tensor> inputs = {x.to(at::kDouble), w.to(at::kDouble), bias.to(at::kDouble), a.to(at::kDouble),
                                           b.to(at::kDouble)};
-  at::Tensor y = ops::linear(x, w, bias);
   const at::Tensor a_x = ops::linear(x, a, {});
-  add_low_rank(y, a_x, b);
+  const at::Tensor y = ops::linear(x, w, bias, {a_x, b.t()});
   EXPECT_LE(relative(y, reference(inputs)), 1e-6);
 
   const auto theirs = testing::autograd_gradients(reference, inputs, dy.to(at::kDouble));
   at::Tensor dx;
-  linear_input_gradient(dy, w, dx);
   at::Tensor da_x;
   linear_input_gradient(dy, b, da_x);
-  linear_input_gradient(da_x, a, dx);
+  linear_input_gradient(dy, w, dx, {da_x, a});
   EXPECT_LE(relative(dx, theirs[0]), 1e-6);
   EXPECT_LE(relative(linear_weight_gradient(dy, x), theirs[1]), 1e-6);
   EXPECT_LE(relative(linear_bias_gradient(dy), theirs[2]), 1e-6);
   EXPECT_LE(relative(linear_weight_gradient(da_x, x), theirs[3]), 1e-6);
   EXPECT_LE(relative(linear_weight_gradient(dy, a_x), theirs[4]), 1e-6);
+}
+
+/// With tiles (wide enough for them) and without, in each type: y, and dx fresh and added to.
+TEST(LinearTest, AdaptersPartIsAdded) {
+  for (const int64_t tokens : {5, 40}) {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+      const auto made = [&](int64_t rows, int64_t columns, int seed) { return draw({rows, columns}, seed).to(type); };
+      const auto whole = [](const at::Tensor& t) { return t.to(at::kDouble); };
+      const at::Tensor x = made(tokens, 48, 1), w = made(72, 48, 2), bias = draw({72}, 3).to(type),
+                       low = made(tokens, 8, 4), right = made(72, 8, 5), dy = made(tokens, 72, 6), a = made(8, 48, 7);
+      const double bound = type == at::kBFloat16 ? 4e-3 : 1e-6;
+      const at::Tensor part = at::mm(whole(low), whole(right).t());
+      const at::Tensor base = at::mm(whole(x), whole(w).t());
+      EXPECT_LE(relative(linear(x, w, bias, {low, right.t()}), base + whole(bias) + part), bound);
+      EXPECT_LE(relative(linear(x, w, {}, {low, right.t()}), base + part), bound);
+      const at::Tensor expected = at::mm(whole(dy), whole(w)) + at::mm(whole(low), whole(a));
+      at::Tensor dx;
+      linear_input_gradient(dy, w, dx, {low, a});
+      EXPECT_LE(relative(dx, expected), bound);
+      linear_input_gradient(dy, w, dx, {low, a});
+      EXPECT_LE(relative(dx, expected * 2), bound);
+    }
+  }
 }
 
 TEST(LinearTest, WeightGradientsAreWrittenOrAddedInPlace) {

@@ -142,6 +142,11 @@ TEST(QuantizedWeight, ProductsInAnotherTypeThanTheActivations) {
   EXPECT_TRUE(at::equal(dx, expected));
   linear_input_gradient(dy, view, dx);
   EXPECT_TRUE(at::equal(dx, expected * 2));
+  // An adapter's part is worked out in the activations' own type.
+  const at::Tensor low = draw({9, 4}, 8), a = draw({4, 128}, 9), b = draw({80, 4}, 10);
+  EXPECT_TRUE(at::equal(linear(x, view, bias, {low, b.t()}), at::addmm(y, low, b.t())));
+  linear_input_gradient(dy, view, dx, {low, a});
+  EXPECT_TRUE(at::equal(dx, at::addmm(expected * 3, low, a)));
 }
 
 }  // namespace

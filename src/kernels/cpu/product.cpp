@@ -54,7 +54,7 @@ HWY_INLINE void turn(const Bf16* from, int64_t count, int64_t stride, int64_t le
 }
 
 /// Row k of b and the next one, `width` columns, as pairs. What lies beyond depth and columns is zero.
-HWY_INLINE void pair_rows(const Bf16Product& of, int64_t k, int64_t column, int64_t width, uint32_t* to) {
+HWY_INLINE void pair_rows(const Bf16Factors& of, int64_t k, int64_t column, int64_t width, uint32_t* to) {
   const Bf16 *even = of.b + k * of.b_row + column, *odd = even + of.b_row;
   for (int64_t n = 0; n < width; n += 2 * kLanes) {
     _mm_prefetch(even + kAhead * of.b_row + n, _MM_HINT_T0);
@@ -64,7 +64,7 @@ HWY_INLINE void pair_rows(const Bf16Product& of, int64_t k, int64_t column, int6
   }
 }
 
-void lay_out_panel(const Bf16Product& of, const Depth& depth, int64_t column, int64_t width, uint32_t* to) {
+void lay_out_panel(const Bf16Factors& of, const Depth& depth, int64_t column, int64_t width, uint32_t* to) {
   if (of.b_column == 1) {
     for (int64_t p = 0; p < depth.pairs; ++p) pair_rows(of, 2 * (depth.first + p), column, width, to + p * width);
     return;
@@ -85,7 +85,7 @@ HWY_INLINE __m512i sixteen(const Bf16* from, int64_t left) {
 }
 
 /// 32 rows of an a whose columns lie next to one another; zeros beyond its rows.
-void turn_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t* to) {
+void turn_rows(const Bf16Factors& of, const Depth& depth, int64_t row, uint32_t* to) {
   for (int64_t m = 0; m < kUnit; m += kLanes) {
     const int64_t left = of.rows - row - m;
     for (int64_t p = 0; p < depth.pairs; p += kLanes) {
@@ -103,7 +103,7 @@ void turn_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t*
 }
 
 /// 32 rows of an a whose rows lie where tiles could read them, but for their end; zeros beyond rows and depth.
-void copy_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t* to) {
+void copy_rows(const Bf16Factors& of, const Depth& depth, int64_t row, uint32_t* to) {
   for (int64_t m = 0; m < kUnit; ++m) {
     const Bf16* from = of.a + (row + m) * of.a_row + 2 * depth.first;
     const int64_t left = row + m < of.rows ? of.depth - 2 * depth.first : 0;
@@ -113,7 +113,7 @@ void copy_rows(const Bf16Product& of, const Depth& depth, int64_t row, uint32_t*
   }
 }
 
-Pairs rows_of(const Bf16Product& of, const Depth& depth, int64_t row, const Workspace& in) {
+Pairs rows_of(const Bf16Factors& of, const Depth& depth, int64_t row, const Workspace& in) {
   if (of.a_column != 1) {
     turn_rows(of, depth, row, in.a_rows);
   } else if (of.rows < kUnit || of.depth % (2 * kLanes) != 0 || of.a_row % 2 != 0) {
@@ -128,22 +128,58 @@ HWY_INLINE __m512 widened(const Bf16* from, int64_t left) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(sixteen(from, left), 16));
 }
 
-/// @param beside what is added to the sums; may be y, or null
+/// 32 sums and what is added to them, rounded.  @param beside y, a bias, or null
+HWY_INLINE __m512i rounded(const float* sums, const Bf16* beside, int64_t left) {
+  __m512 first = _mm512_loadu_ps(sums), second = _mm512_loadu_ps(sums + kLanes);
+  if (beside != nullptr) {
+    first = _mm512_add_ps(first, widened(beside, left));
+    second = _mm512_add_ps(second, widened(beside + kLanes, left - kLanes));
+  }
+  return narrowed(first, second);
+}
+
 void write_row(const float* sums, int64_t columns, const Bf16* beside, Bf16* y) {
   for (int64_t n = 0; n < columns; n += 2 * kLanes) {
     const int64_t left = columns - n;
-    __m512 first = _mm512_loadu_ps(sums + n), second = _mm512_loadu_ps(sums + n + kLanes);
-    if (beside != nullptr) {
-      first = _mm512_add_ps(first, widened(beside + n, left));
-      second = _mm512_add_ps(second, widened(beside + n + kLanes, left - kLanes));
-    }
     const __mmask32 here = left >= 2 * kLanes ? 0xffffffffU : (1U << left) - 1U;
-    _mm512_mask_storeu_epi16(y + n, here, narrowed(first, second));
+    _mm512_mask_storeu_epi16(y + n, here, rounded(sums + n, beside == nullptr ? nullptr : beside + n, left));
+  }
+}
+
+/// What write_row would write, in place of the sums.
+void round_row(float* sums, int64_t columns, const Bf16* beside) {
+  for (int64_t n = 0; n < columns; n += 2 * kLanes) {
+    const __m512i both = rounded(sums + n, beside == nullptr ? nullptr : beside + n, columns - n);
+    const __m256i halves[] = {_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1)};
+    for (int64_t i = 0; i < 2; ++i) {
+      _mm512_storeu_si512(sums + n + i * kLanes, _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves[i]), 16));
+    }
+  }
+}
+
+/// What becomes of the sums of one pair of factors: the second pair's go on from the first one's, rounded.
+enum class Turn { kAlone, kFirst, kSecond };
+
+/// @param row the first of a block's rows, whose sums are given
+void finish_rows(const Bf16Product& product, Turn turn, const ProductPart& part, int64_t begin, int64_t row,
+                 float* sums) {
+  const int64_t width = rounded_up(part.columns, kUnit);
+  for (int64_t r = part.first_row + begin - row; r < std::min(kUnit, product.factors.rows - row); ++r) {
+    Bf16* y = product.y + (row + r) * product.y_row + part.first_column;
+    const Bf16* bias = product.bias == nullptr ? nullptr : product.bias + part.first_column;
+    const Bf16* beside = turn == Turn::kSecond ? nullptr : product.add ? y : bias;
+    if (turn == Turn::kFirst) {
+      round_row(sums + r * width, part.columns, beside);
+    } else {
+      write_row(sums + r * width, part.columns, beside, y);
+    }
   }
 }
 
 /// A part of the result that is one piece.
-void multiply_piece(const Bf16Product& of, const ProductPart& part, int64_t most_pairs, const Workspace& in) {
+void multiply_piece(const Bf16Product& product, Turn turn, const ProductPart& part, int64_t most_pairs,
+                    const Workspace& in) {
+  const Bf16Factors& of = turn == Turn::kSecond ? product.beside : product.factors;
   const int64_t pairs = rounded_up(of.depth, 2 * kLanes) / 2, width = rounded_up(part.columns, kUnit);
   for (int64_t first = 0; first < pairs; first += most_pairs) {
     const Depth depth{first, std::min(most_pairs, pairs - first)};
@@ -154,18 +190,13 @@ void multiply_piece(const Bf16Product& of, const ProductPart& part, int64_t most
       const Pairs a = rows_of(of, depth, row, in);
       float* sums = in.sums + begin * width;
       for (int64_t n = 0; n < width; n += kUnit) {
-        if (first == 0) {
+        if (first == 0 && turn != Turn::kSecond) {
           multiply_tiles<false>(a.data, a.row, in.panel + n, width, depth.pairs, sums + n, width);
         } else {
           multiply_tiles<true>(a.data, a.row, in.panel + n, width, depth.pairs, sums + n, width);
         }
       }
-      if (first + depth.pairs < pairs) continue;
-      for (int64_t r = part.first_row + begin - row; r < std::min(kUnit, of.rows - row); ++r) {
-        Bf16* y = of.y + (row + r) * of.y_row + part.first_column;
-        const Bf16* bias = of.bias == nullptr ? nullptr : of.bias + part.first_column;
-        write_row(sums + r * width, part.columns, of.add ? y : bias, y);
-      }
+      if (first + depth.pairs == pairs) finish_rows(product, turn, part, begin, row, sums);
     }
   }
 }
@@ -180,7 +211,9 @@ void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, floa
     for (int64_t column = 0; column < part.columns; column += blocking.width) {
       const ProductPart piece{part.first_row + row, std::min(blocking.rows, part.rows - row),
                               part.first_column + column, std::min(blocking.width, part.columns - column)};
-      multiply_piece(product, piece, blocking.pairs, in);
+      const bool alone = product.beside.depth == 0;
+      multiply_piece(product, alone ? Turn::kAlone : Turn::kFirst, piece, blocking.pairs, in);
+      if (!alone) multiply_piece(product, Turn::kSecond, piece, blocking.pairs, in);
     }
   }
 }
@@ -197,7 +230,7 @@ void multiply_in_tiles(const Bf16Product&, const ProductPart&, float*) {}
 
 namespace lathe::kernels {
 
-bool multiplies_in_tiles(const Bf16Product& p) {
+bool multiplies_in_tiles(const Bf16Factors& p) {
   const bool a_fits = p.a_row == 1 || p.a_column == 1, b_fits = p.b_row == 1 || p.b_column == 1;
   return bf16_pairs::tiles_supported() && p.rows >= kFewestInTiles && p.columns >= kFewestInTiles && p.depth > 0 &&
          a_fits && b_fits;

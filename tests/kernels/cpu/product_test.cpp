@@ -28,33 +28,48 @@ constexpr Case kCases[] = {
     {33, 7, 23, Lies::kByRow, Lies::kByRow},        {40, 63, 530, Lies::kByRow, Lies::kByRow},
 };
 
-/// Factors with more between their rows than they need, and what y holds before.
-struct Problem {
-  explicit Problem(const Case& one) : of(one) {
-    a = random_values<Bf16>(a_stride() * (one.a == Lies::kByRow ? one.rows : one.depth), 1);
-    b = random_values<Bf16>(b_stride() * (one.b == Lies::kByRow ? one.depth : one.columns), 2);
-    y = random_values<Bf16>(y_stride() * one.rows, 3);
-    bias = random_values<Bf16>(one.columns, 4);
+/// With more between their rows than they need.
+struct Matrices {
+  Matrices(const Case& one, uint32_t seed) : of(one) {
+    a = random_values<Bf16>(a_stride() * (one.a == Lies::kByRow ? one.rows : one.depth), seed);
+    b = random_values<Bf16>(b_stride() * (one.b == Lies::kByRow ? one.depth : one.columns), seed + 1);
   }
   int64_t a_stride() const { return (of.a == Lies::kByRow ? of.depth : of.rows) + 6; }
   int64_t b_stride() const { return (of.b == Lies::kByRow ? of.columns : of.depth) + 3; }
+
+  Bf16Factors factors() const {
+    Bf16Factors f{.rows = of.rows, .depth = of.depth, .columns = of.columns, .a = a.data(), .b = b.data()};
+    f.a_row = of.a == Lies::kByRow ? a_stride() : 1;
+    f.a_column = of.a == Lies::kByRow ? 1 : a_stride();
+    f.b_row = of.b == Lies::kByRow ? b_stride() : 1;
+    f.b_column = of.b == Lies::kByRow ? 1 : b_stride();
+    return f;
+  }
+
+  Case of;
+  std::vector<Bf16> a, b;
+};
+
+/// Two pairs of factors, the second as an adapter's lie in forward and backward, and what y holds before.
+struct Problem {
+  explicit Problem(const Case& one, int64_t beside_depth = 64)
+      : of(one),
+        main(one, 1),
+        beside({one.rows, beside_depth, one.columns, Lies::kByRow, one.b}, 5),
+        y(random_values<Bf16>(y_stride() * one.rows, 3)),
+        bias(random_values<Bf16>(one.columns, 4)) {}
   int64_t y_stride() const { return of.columns + 5; }
 
-  Bf16Product product(std::vector<Bf16>& into, bool add, bool with_bias) const {
-    Bf16Product p{.rows = of.rows, .depth = of.depth, .columns = of.columns, .a = a.data(), .b = b.data()};
-    p.a_row = of.a == Lies::kByRow ? a_stride() : 1;
-    p.a_column = of.a == Lies::kByRow ? 1 : a_stride();
-    p.b_row = of.b == Lies::kByRow ? b_stride() : 1;
-    p.b_column = of.b == Lies::kByRow ? 1 : b_stride();
-    p.y = into.data();
-    p.y_row = y_stride();
-    p.add = add;
-    p.bias = with_bias ? bias.data() : nullptr;
+  Bf16Product product(std::vector<Bf16>& into, bool add, bool with_bias, bool with_beside = false) const {
+    Bf16Product p{.factors = main.factors(), .y = into.data(), .y_row = y_stride(), .add = add};
+    if (with_beside) p.beside = beside.factors();
+    if (with_bias) p.bias = bias.data();
     return p;
   }
 
   Case of;
-  std::vector<Bf16> a, b, y, bias;
+  Matrices main, beside;
+  std::vector<Bf16> y, bias;
 };
 
 void run(const Bf16Product& product, const ProductPart& part) {
@@ -63,19 +78,21 @@ void run(const Bf16Product& product, const ProductPart& part) {
 }
 
 void run(const Bf16Product& product) {
-  run(product, {0, product.rows, 0, product.columns});
+  run(product, {0, product.factors.rows, 0, product.factors.columns});
 }
 
-/// Each element within one rounding, and what a sum of K fp32 products loses, of the exact one.
-void expect_rounded_once(const Problem& problem, const Bf16Product& p, const std::vector<Bf16>& before) {
-  for (int64_t m = 0; m < p.rows; ++m) {
-    for (int64_t n = 0; n < p.columns; ++n) {
+/// Each element within one rounding, and what a sum of K fp32 products loses, of the exact one of these factors and of
+/// what was there before or the bias.
+void expect_rounded_once(const Problem& problem, const Bf16Product& p, const Bf16Factors& f,
+                         const std::vector<Bf16>& before) {
+  for (int64_t m = 0; m < p.factors.rows; ++m) {
+    for (int64_t n = 0; n < p.factors.columns; ++n) {
       const auto at = static_cast<size_t>(m * p.y_row + n);
       double exact = p.add ? reference::wide(before[at]) : p.bias != nullptr ? reference::wide(p.bias[n]) : 0;
       double magnitude = std::abs(exact);
-      for (int64_t k = 0; k < p.depth; ++k) {
-        const double term = double{reference::wide(p.a[m * p.a_row + k * p.a_column])} *
-                            reference::wide(p.b[k * p.b_row + n * p.b_column]);
+      for (int64_t k = 0; k < f.depth; ++k) {
+        const double term = double{reference::wide(f.a[m * f.a_row + k * f.a_column])} *
+                            reference::wide(f.b[k * f.b_row + n * f.b_column]);
         exact += term;
         magnitude += std::abs(term);
       }
@@ -83,7 +100,7 @@ void expect_rounded_once(const Problem& problem, const Bf16Product& p, const std
                 0x1.02p-8 * std::abs(exact) + magnitude * 0x1p-22)
           << problem.of.rows << ' ' << problem.of.depth << ' ' << problem.of.columns << " at " << m << ' ' << n;
     }
-    for (int64_t n = p.columns; n < p.y_row; ++n) {
+    for (int64_t n = p.factors.columns; n < p.y_row; ++n) {
       const auto at = static_cast<size_t>(m * p.y_row + n);
       ASSERT_EQ(p.y[at], before[at]) << "written behind row " << m;
     }
@@ -94,7 +111,7 @@ class ProductInTiles : public ::testing::Test {
  protected:
   void SetUp() override {
     Problem problem(kCases[0]);
-    if (!multiplies_in_tiles(problem.product(problem.y, false, false))) GTEST_SKIP() << "no AMX here";
+    if (!multiplies_in_tiles(problem.main.factors())) GTEST_SKIP() << "no AMX here";
   }
 };
 
@@ -104,26 +121,48 @@ TEST_F(ProductInTiles, IsRoundedOnce) {
     for (const bool add : {false, true}) {
       std::vector<Bf16> y = problem.y;
       const Bf16Product product = problem.product(y, add, !add && one.depth % 64 == 0);
-      ASSERT_TRUE(multiplies_in_tiles(product));
+      ASSERT_TRUE(multiplies_in_tiles(product.factors));
       run(product);
-      expect_rounded_once(problem, product, problem.y);
+      expect_rounded_once(problem, product, product.factors, problem.y);
+    }
+  }
+}
+
+/// With ranks of whole tiles and of parts of one, and a depth of several pieces: what is there before the second
+/// product is what a call without it leaves.
+TEST_F(ProductInTiles, ASecondProductIsAddedToTheRoundedFirst) {
+  for (const Case& one : kCases) {
+    for (const int64_t rank : {1, 8, 33, 64, 1100}) {
+      const Problem problem(one, rank);
+      for (const bool add : {false, true}) {
+        std::vector<Bf16> first = problem.y, y = problem.y;
+        run(problem.product(first, add, !add));
+        Bf16Product product = problem.product(y, add, !add, true);
+        ASSERT_TRUE(multiplies_in_tiles(product.beside));
+        run(product);
+        product.add = true;
+        expect_rounded_once(problem, product, product.beside, first);
+      }
     }
   }
 }
 
 TEST_F(ProductInTiles, PartsAreTheWhole) {
   for (const Case& one : kCases) {
-    const Problem problem(one);
-    std::vector<Bf16> whole = problem.y, by_rows = problem.y, by_columns = problem.y;
-    run(problem.product(whole, true, false));
-    for (int64_t m = 0; m < one.rows; m += kProductUnit) {
-      run(problem.product(by_rows, true, false), {m, std::min(kProductUnit, one.rows - m), 0, one.columns});
+    for (const bool beside : {false, true}) {
+      const Problem problem(one);
+      std::vector<Bf16> whole = problem.y, by_rows = problem.y, by_columns = problem.y;
+      run(problem.product(whole, true, false, beside));
+      for (int64_t m = 0; m < one.rows; m += kProductUnit) {
+        run(problem.product(by_rows, true, false, beside), {m, std::min(kProductUnit, one.rows - m), 0, one.columns});
+      }
+      for (int64_t n = 0; n < one.columns; n += kProductUnit) {
+        run(problem.product(by_columns, true, false, beside),
+            {0, one.rows, n, std::min(kProductUnit, one.columns - n)});
+      }
+      EXPECT_EQ(whole, by_rows);
+      EXPECT_EQ(whole, by_columns);
     }
-    for (int64_t n = 0; n < one.columns; n += kProductUnit) {
-      run(problem.product(by_columns, true, false), {0, one.rows, n, std::min(kProductUnit, one.columns - n)});
-    }
-    EXPECT_EQ(whole, by_rows);
-    EXPECT_EQ(whole, by_columns);
   }
 }
 
@@ -134,8 +173,9 @@ TEST_F(ProductInTiles, NanAndInfinityReachTheirRowAndColumnAlone) {
     run(problem.product(clean, false, false));
     const Bf16Product product = problem.product(y, false, false);
     const int64_t row = one.rows - 1, column = 3;
-    problem.a[static_cast<size_t>(row * product.a_row)] = 0x7fc0;                            // NaN
-    problem.b[static_cast<size_t>(column * product.b_column + 2 * product.b_row)] = 0x7f80;  // infinity
+    const Bf16Factors& of = product.factors;
+    problem.main.a[static_cast<size_t>(row * of.a_row)] = 0x7fc0;                       // NaN
+    problem.main.b[static_cast<size_t>(column * of.b_column + 2 * of.b_row)] = 0x7f80;  // infinity
     run(product);
     for (int64_t m = 0; m < one.rows; ++m) {
       for (int64_t n = 0; n < one.columns; ++n) {
@@ -154,11 +194,10 @@ TEST_F(ProductInTiles, NanAndInfinityReachTheirRowAndColumnAlone) {
 
 TEST(ProductThatDoesNotFitTiles, IsRefused) {
   for (const Case& one : {Case{7, 32, 32, Lies::kByRow, Lies::kByRow}, Case{32, 32, 7, Lies::kByRow, Lies::kByRow}}) {
-    Problem problem(one);
-    EXPECT_FALSE(multiplies_in_tiles(problem.product(problem.y, false, false)));
+    EXPECT_FALSE(multiplies_in_tiles(Problem(one).main.factors()));
   }
-  Problem problem(kCases[0]);
-  Bf16Product apart = problem.product(problem.y, false, false);
+  const Problem problem(kCases[0]);
+  Bf16Factors apart = problem.main.factors();
   apart.b_column = 2;
   apart.b_row = 64;
   EXPECT_FALSE(multiplies_in_tiles(apart));
