@@ -10,9 +10,13 @@ requirements=$here/requirements.txt
 
 say() { printf 'oracle: %s\n' "$*" >&2; }
 
+source "$here/../../scripts/lock.sh"
 [[ ${LATHE_LIVE_ORACLE:-1} != 0 ]] || { say "left out (LATHE_LIVE_ORACLE=0)"; exit 0; }
 stamp=$(sha256sum "$requirements" | cut -d' ' -f1)
-[[ -f $environment/.complete && $(<"$environment/.complete") == "$stamp" ]] && exit 0
+is_there() { [[ -f $environment/.complete && $(<"$environment/.complete") == "$stamp" ]]; }
+is_there && exit 0
+one_at_a_time "$deps"
+is_there && exit 0
 
 fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 python=""
@@ -27,7 +31,6 @@ fi
 say "fetching transformers, peft and torch: up to 2.1 GB to download (torch's 0.55 GB comes from pip's cache where the"
 say "build fetched it before), 4.0 GB in $environment; LATHE_LIVE_ORACLE=0 or ./run_tests.sh --no-live leaves this out"
 rm -rf "$environment"
-mkdir -p "$deps"
 "$python" -m venv "$environment"
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
   --only-binary=:all: --no-compile -r "$requirements" || {
