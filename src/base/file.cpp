@@ -248,9 +248,10 @@ void make_directory(const std::string& path) {
   std::string made;
   for (const fs::path& part : fs::path(path)) {
     made = (fs::path(made) / part).string();
-    if (fs::is_directory(fs::path(made))) continue;
+    std::error_code unknown;  // a folder that may not be searched: mkdir says what is wrong
+    if (fs::is_directory(fs::path(made), unknown)) continue;
     if (write_calls().mkdir(made.c_str(), 0777) != 0 && errno != EEXIST) throw_io(made, "make the folder", errno);
-    if (!fs::is_directory(fs::path(made))) throw_io(made, "make the folder", ENOTDIR);
+    if (!fs::is_directory(fs::path(made), unknown)) throw_io(made, "make the folder", ENOTDIR);
   }
 }
 

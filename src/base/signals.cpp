@@ -38,6 +38,10 @@ void install_signal_handlers() {
   install(SIGUSR1, on_save);
 }
 
+void ignore_broken_pipes() {
+  install(SIGPIPE, SIG_IGN);
+}
+
 int stop_signal() {
   return g_stop;
 }

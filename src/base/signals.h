@@ -5,6 +5,9 @@ namespace lathe {
 /// Installs the handlers. The second SIGTERM or SIGINT leaves the process at once (128 + signal), nothing half-done
 /// kept.
 void install_signal_handlers();
+/// A reader of the program's output that went away (`… | tee log`, ended by the same Ctrl-C) ends no run: what it does
+/// not take is lost.
+void ignore_broken_pipes();
 /// Number of the SIGTERM or SIGINT that asked the run to stop; 0: none.
 [[nodiscard]] int stop_signal();
 /// True once for each SIGUSR1 (or several that came together).

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <lathe/error.h>
 
+#include <cmath>
+
 #include "base/memory_ledger.h"
 #include "ops/cpu_allocator.h"
 
@@ -170,6 +172,18 @@ std::vector<StateTensor> ParameterStore::state(size_t parameter) const {
   StateTensor state = master(parameter);
   state.suffix = ".master";
   return {std::move(state)};
+}
+
+void ParameterStore::require_finite() const {
+  for (const TrainableParameter& parameter : parameters_) {
+    const ops::MasterWeight& master = parameter.master;
+    const bool beside = master.rest.defined() && master.rest.scalar_type() == at::kFloat;
+    const at::Tensor& values = beside ? master.rest : master.weight;
+    // Squares of huge values overflow as well.
+    if (std::isfinite(ops::sum_of_squares(values)) || at::isfinite(values).all().item<bool>()) continue;
+    throw Error(ErrorKind::kRun, fmt::format("{} is not finite any more: it is not saved", hf_name(parameter.id)), {},
+                "take a smaller learning_rate, or look at adam_epsilon; checkpoints from before are whole");
+  }
 }
 
 void ParameterStore::forget_gradients() {

@@ -70,6 +70,9 @@ class ParameterStore final : public WeightSource, public GradientSink {
   /// What a checkpoint needs beside the model's own files to go on: the fp32 master where those hold a rounded one.
   [[nodiscard]] std::vector<StateTensor> state(size_t parameter) const;
 
+  /// Before they are saved. @throws Error(kRun) naming a trained parameter that holds a NaN or an infinity.
+  void require_finite() const;
+
   void forget_gradients();    ///< before an update's first micro-batch; writes nothing
   void complete_gradients();  ///< after its last: what got no contribution becomes zero
 

@@ -9,6 +9,7 @@
 #include "config/training_arguments.h"
 #include "train/callbacks.h"
 #include "train/clock.h"
+#include "train/output_folder.h"
 #include "train/tensorboard.h"
 
 namespace lathe {
@@ -33,7 +34,8 @@ class TensorBoardCallback final : public TrainerCallback {
   TensorBoardCallback(const TrainingArguments& args, const Json& kept) {
     const Json before = kept.is_object() ? kept.value(kKept, Json::object()) : Json::object();
     const std::string path = before.value("path", "");
-    if (!path.empty() && file_exists(path)) {
+    const std::string& place = args.logging_dir.empty() ? args.output_dir : args.logging_dir;
+    if (!path.empty() && file_exists(path) && lies_in(path, place)) {  // another run's file is not written to
       writer_ = std::make_unique<EventWriter>(path, before.value("bytes", int64_t{0}));
       return;
     }

@@ -127,6 +127,17 @@ int64_t step_of(const std::string& folder) {
   return read_trainer_state(folder + "/" + kState).global_step;
 }
 
+/// A log that is gone or whose disk fails costs lines, not the checkpoint.
+void sync_logs(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    try {
+      sync_file(path);
+    } catch (const Error& error) {
+      log::warning("lines of a log may be lost: {}", error.what());
+    }
+  }
+}
+
 }  // namespace
 
 std::string fingerprint_weights(const std::string& model_directory) {
@@ -156,6 +167,7 @@ PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver
   pending.files.push_back({.name = "training_args.json", .text = contents.training_args});
   pending.manifest = {{"global_step", contents.state.global_step},
                       {"totals", to_json(contents.totals)},
+                      {"row_order", contents.row_order},
                       {"callbacks", contents.callbacks}};
   pending.logs = contents.logs;
   return pending;
@@ -164,7 +176,7 @@ PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver
 void write_checkpoint(const PendingCheckpoint& pending, const SaveProgress& progress) {
   Json manifest = pending.manifest;
   manifest["fingerprints"] = to_json(pending.fingerprints);
-  for (const std::string& log : pending.logs) sync_file(log);
+  sync_logs(pending.logs);
   write_checkpoint_folder(pending.folder, pending.files, std::move(manifest), progress);
 }
 
@@ -218,7 +230,7 @@ RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& 
   const Json manifest = read_manifest(folder);
   return {read_trainer_state(folder + "/" + kState),
           parse_run_totals(manifest.value("totals", Json::object()), folder + "/manifest.json"),
-          manifest.value("callbacks", Json::object())};
+          manifest.value("row_order", Json()), manifest.value("callbacks", Json::object())};
 }
 
 }  // namespace lathe

@@ -27,6 +27,7 @@ struct Fingerprints {
 struct CheckpointContents {
   const TrainerState& state;
   const RunTotals& totals;
+  Json row_order;                  ///< train/row_order.h
   Json callbacks;                  ///< what callbacks want back
   std::vector<std::string> logs;   ///< paths of logs that have to last as far as the checkpoint tells of them
   std::string training_args;       ///< JSON text
@@ -68,6 +69,7 @@ void check_fingerprints(const std::string& folder, const Fingerprints& fingerpri
 struct RestoredCheckpoint {
   TrainerState state;
   RunTotals totals;
+  Json row_order;  ///< null: made by an older version
   Json callbacks;
 };
 /// Puts weights and moments back. @throws Error(kData)

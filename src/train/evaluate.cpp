@@ -51,7 +51,7 @@ std::optional<double> Trainer::evaluation_loss(const std::vector<std::vector<int
       totals_.evaluation_pending = true;
       save_checkpoint();
     }
-    if ((stopped_by_ = stop_signal()) != 0) return std::nullopt;
+    if ((stopped_by_ = stop_signal()) != 0 || (late_ = out_of_time())) return std::nullopt;
     const MemoryScope scope(MemoryClass::kActivations);
     const Batch batch = make_batch(*parts_.eval_dataset, indices);
     const int64_t targets = batch.num_targets();

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory_ledger.h"
 #include "config/plan.h"
+#include "train/output_folder.h"
 
 namespace lathe {
 namespace {
@@ -44,9 +45,12 @@ LoadShape largest_load(const TrainingArguments& args, const TrainLoader& loader,
 
 void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters,
                 int64_t num_saves) {
-  // One more than is kept: a new checkpoint is whole before an old one goes. The final save counts as one, too.
+  // One more than is kept: a new checkpoint is whole before an old one goes. The final save counts as one, too. Those
+  // that a resumed run finds take no more room.
   const int64_t kept = args.save_total_limit > 0 ? std::min(num_saves, args.save_total_limit + 1) : num_saves;
-  const int64_t needed = checkpoint_bytes(shape, args, trainable_parameters) * (kept + 1);
+  const auto present = static_cast<int64_t>(list_checkpoints(args.output_dir).size());
+  const int64_t needed =
+      checkpoint_bytes(shape, args, trainable_parameters) * (std::max<int64_t>(kept - present, 0) + 1);
   const int64_t free = free_disk_bytes(args.output_dir);
   if (needed <= free) return;
   throw Error(ErrorKind::kConfig,

@@ -46,6 +46,11 @@ std::string without_trailing_slash(std::string path) {
   return path;
 }
 
+[[noreturn]] void refuse_inputs_folder(const std::string& output_dir, const InputPath& input, const char* what) {
+  throw Error(ErrorKind::kConfig, fmt::format("'{}' {} {} ('{}')", output_dir, what, input.key, input.path),
+              {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
+}
+
 void set_aside(const std::string& output_dir) {
   const std::string base = fmt::format("{}.{}", without_trailing_slash(output_dir), timestamp());
   std::string target = base;
@@ -75,7 +80,21 @@ bool holds_results(const std::string& directory) {
   return false;
 }
 
-void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming) {
+bool lies_in(const std::string& path, const std::string& folder) {
+  std::error_code none;
+  for (fs::path at = fs::absolute(path).lexically_normal();; at = at.parent_path()) {
+    if (fs::equivalent(at, folder, none)) return true;
+    if (at == at.parent_path()) return false;
+  }
+}
+
+void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming,
+                           const std::vector<InputPath>& inputs) {
+  std::error_code none;
+  for (const InputPath& input : inputs) {
+    if (fs::equivalent(input.path, output_dir, none))
+      refuse_inputs_folder(output_dir, input, "is itself what the run reads by");
+  }
   if (!resuming && holds_results(output_dir)) {
     if (!overwrite) {
       throw Error(
@@ -83,6 +102,11 @@ void prepare_output_folder(const std::string& output_dir, bool overwrite, bool r
           {.file = "", .line = 0, .key = "output_dir"},
           "give another output_dir, set overwrite_output_dir to true (the old folder is renamed, never deleted), "
           "or go on with it by resume_from_checkpoint: true");
+    }
+    for (const InputPath& input : inputs) {
+      if (lies_in(input.path, output_dir)) {
+        refuse_inputs_folder(output_dir, input, "holds another run's results and would be renamed, but the run reads");
+      }
     }
     set_aside(output_dir);
   }

@@ -14,11 +14,13 @@
 #include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "config/config_file.h"
+#include "config/plan.h"
 #include "engine/make_optimizer.h"
 #include "ops/device.h"
 #include "ops/profile.h"
 #include "train/clock.h"
 #include "train/output_folder.h"
+#include "train/row_order.h"
 #include "train/run_length.h"
 
 namespace lathe {
@@ -63,8 +65,9 @@ TrainOutput Trainer::train() {
       std::make_unique<UpdateQueue>(loader_, state_.global_step, length_.max_steps, args_.dataloader_num_workers);
   for (auto& callback : callbacks_) callback->on_train_begin(view());
   const bool first = args_.eval_on_start && state_.global_step == 0 && parts_.resume_folder.empty();
-  if (totals_.evaluation_pending || first) act_on({.evaluate = true});
-  while (state_.global_step < length_.max_steps && stopped_by_ == 0 && !stops_early_) {
+  // What was saved of this step lacks the evaluation that is made up for: it may be the best one.
+  if (totals_.evaluation_pending || first) act_on({.evaluate = true, .save = totals_.evaluation_pending});
+  while (state_.global_step < length_.max_steps && stopped_by_ == 0 && !stops_early_ && !late_) {
     const double step_start = now_s();
     last_ = training_step();
     count_step(last_);
@@ -75,10 +78,9 @@ TrainOutput Trainer::train() {
     Control control = control_after_step(args_, state_, epoch_ended());
     control.save |= take_save_request();
     stopped_by_ = stop_signal();
-    const bool late = out_of_time();
-    control.save |= stopped_by_ != 0 || late;
+    late_ = out_of_time();
+    control.save |= stopped_by_ != 0 || late_;
     act_on(control);
-    if (late) break;
   }
   updates_.reset();
   check_any_step_was_taken();
@@ -244,6 +246,7 @@ void Trainer::save_checkpoint() {
   last_saved_step_ = state_.global_step;
   const double start = now_s();
   try {
+    parts_.store.require_finite();
     PendingCheckpoint pending = collect(*saving_);
     writer_.begin(std::move(pending),
                   [folder = args_.output_dir, limit = args_.save_total_limit, best = state_.best_model_checkpoint,
@@ -270,6 +273,7 @@ PendingCheckpoint Trainer::collect(const std::string& folder) {
   return collect_checkpoint(folder, parts_.saver, parts_.store,
                             {.state = state_,
                              .totals = totals_,
+                             .row_order = row_order(args_, length_.num_rows),
                              .callbacks = std::move(kept),
                              .logs = std::move(logs),
                              .training_args = to_json_text(args_),
@@ -298,15 +302,17 @@ void Trainer::note_failed_save(const std::string& folder, const std::string& err
 
 void Trainer::resume() {
   RestoredCheckpoint restored = read_checkpoint(parts_.resume_folder, parts_.saver, parts_.store, *optimizer_);
+  check_row_order(parts_.resume_folder, restored.row_order, row_order(args_, length_.num_rows));
   const TrainerState fresh = state_;
   state_ = std::move(restored.state);
   state_.max_steps = fresh.max_steps;
   state_.num_train_epochs = fresh.num_train_epochs;
+  state_.train_batch_size = fresh.train_batch_size;
   state_.logging_steps = fresh.logging_steps;
   state_.eval_steps = fresh.eval_steps;
   state_.save_steps = fresh.save_steps;
   totals_ = restored.totals;
-  if (!totals_.loss_scaler.is_null() && !scaler_->state().is_null()) scaler_->load(totals_.loss_scaler);
+  load_loss_scaler();
   callback_state_ = std::move(restored.callbacks);
   if (state_.best_global_step) {  // the folder may have been moved since
     const std::string best = fmt::format("{}/checkpoint-{}", args_.output_dir, *state_.best_global_step);
@@ -316,6 +322,19 @@ void Trainer::resume() {
   stops_early_ = args_.early_stopping_patience > 0 && totals_.evaluations_without_gain >= args_.early_stopping_patience;
   last_saved_step_ = state_.global_step;
   drop_what_a_killed_save_left();
+}
+
+void Trainer::load_loss_scaler() {
+  if (totals_.loss_scaler.is_null() || scaler_->state().is_null()) return;
+  try {
+    scaler_->load(totals_.loss_scaler);
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::kConfig,
+                fmt::format("'{}' has the loss scale of another kind of scaler: {}", parts_.resume_folder,
+                            dump_json(totals_.loss_scaler)),
+                {.file = "", .line = 0, .key = "resume_from_checkpoint"},
+                "resume with the same deepspeed setting that it was made with");
+  }
 }
 
 void Trainer::drop_what_a_killed_save_left() {
@@ -331,8 +350,15 @@ void Trainer::drop_what_a_killed_save_left() {
 
 bool Trainer::out_of_time() const {
   if (!length_.deadline_s) return false;
+  // Until one is measured, a save is expected to be as slow as a network's disk.
+  constexpr double kDiskBytesPerSecond = 4e8;
+  const double save =
+      num_saves_ > 0
+          ? longest_save_s_
+          : static_cast<double>(checkpoint_bytes(parts_.model.shape(), args_, parts_.store.num_trainable())) /
+                kDiskBytesPerSecond;
   // The next step must still fit, and a save after it; a step may be longer than any before.
-  return now_s() + 2 * longest_step_s_ + 2 * longest_save_s_ + 1 > *length_.deadline_s;
+  return now_s() + 2 * longest_step_s_ + 2 * save + 1 > *length_.deadline_s;
 }
 
 double Trainer::elapsed_s() const {

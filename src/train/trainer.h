@@ -61,7 +61,7 @@ class Trainer {
   /// @throws Error(kRun) when several such steps follow on one another, or nothing is trained at all.
   TrainOutput train();
   /// Mean loss of each evaluation batch weighted by its rows, as transformers; logged, and the best is remembered.
-  /// Null when a signal asked to stop before it was done.
+  /// Null when a signal asked to stop, or the time was up, before it was done.
   Json evaluate();
   /// Begins to save a checkpoint of this instant (once a step), then to drop old ones by save_total_limit; both go on
   /// behind training. A save that fails is a warning: the run goes on, and the next save point tries again.
@@ -104,7 +104,7 @@ class Trainer {
   void log_training();
   void log(Json logs);
   [[nodiscard]] bool can_evaluate() const;
-  /// nullopt: a signal asked to stop before it was done.
+  /// nullopt: a signal asked to stop, or the time was up, before it was done.
   std::optional<double> evaluation_loss(const std::vector<std::vector<int64_t>>& batches);
   [[nodiscard]] std::string best_metric_key() const;
   [[nodiscard]] bool is_better(double value) const;
@@ -117,6 +117,7 @@ class Trainer {
   void finish_save(bool wait);
   void note_failed_save(const std::string& folder, const std::string& error);
   void resume();
+  void load_loss_scaler();
   void load_best();
   TrainOutput finish();
   [[nodiscard]] bool out_of_time() const;
@@ -144,6 +145,7 @@ class Trainer {
   int64_t skipped_in_a_row_ = 0, first_skipped_ = 0;
   int stopped_by_ = 0;
   bool stops_early_ = false, best_is_new_ = false;
+  bool late_ = false;  ///< max_time or the job's end is near
   int64_t num_saves_ = 0;
   std::string save_error_;                           ///< of the last save; "": it went well
   std::optional<std::string> best_before_, saving_;  ///< best_model_checkpoint before the save under way; its folder

@@ -264,6 +264,7 @@ struct TrainingRun::Impl {
   void read_data();
   void fingerprint_base();
   void open_output();
+  std::vector<InputPath> input_paths() const;
   void check_resources(int64_t trainable);
   void load_model();
   void make_trainer();
@@ -316,14 +317,22 @@ void TrainingRun::Impl::open_output() {
   resume = choose_checkpoint(args.resume_from_checkpoint, args.output_dir);
   const bool asked = args.resume_from_checkpoint && *args.resume_from_checkpoint == "true";
   const bool finished = file_exists(args.output_dir + "/train_results.json");
-  const bool inside = resume.folder.starts_with(args.output_dir);
+  const bool inside = !resume.folder.empty() && lies_in(resume.folder, args.output_dir);
   prepare_output_folder(args.output_dir, args.overwrite_output_dir,
-                        resume.folder.empty() ? asked && !finished : asked || inside);
+                        resume.folder.empty() ? asked && !finished : asked || inside, input_paths());
   if (!resumes) clean_up_after_kill(args.output_dir);
   log::open_log_file(args.output_dir + "/train.log");
   if (resume.folder.empty()) return;
   fingerprint_base();
   check_fingerprints(resume.folder, fingerprints);
+}
+
+std::vector<InputPath> TrainingRun::Impl::input_paths() const {
+  std::vector<InputPath> inputs = {{"model_name_or_path", model_directory}};
+  if (args.adapter_name_or_path) inputs.push_back({"adapter_name_or_path", *args.adapter_name_or_path});
+  for (const std::string& path : args.data_path) inputs.push_back({"data_path", path});
+  for (const std::string& path : args.eval_data_path) inputs.push_back({"eval_data_path", path});
+  return inputs;
 }
 
 void TrainingRun::Impl::check_resources(int64_t trainable) {
@@ -464,7 +473,10 @@ double TrainingRun::Impl::model_flops_per_token(double row_length) const {
 }
 
 void TrainingRun::Impl::save_and_report() {
-  if (trainer->stopped_by_signal() == 0) saver->save(args.output_dir, *store);
+  if (trainer->stopped_by_signal() == 0) {
+    store->require_finite();
+    saver->save(args.output_dir, *store);
+  }
   const double tokens = static_cast<double>(trainer->totals().tokens);
   const double rows = std::max(1.0, static_cast<double>(trainer->totals().rows));
   // Measured now, it keeps nobody from starting.

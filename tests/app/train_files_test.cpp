@@ -93,6 +93,14 @@ TEST_F(TrainFiles, AnotherRunsResultsAreMovedAsideOrKept) {
   EXPECT_EQ(kept, 1);
 }
 
+/// As when Ctrl-C ends `… | tee log` as well.
+TEST_F(TrainFiles, AReaderThatWentAwayEndsNoRun) {
+  const char* with_its_code = R"(sh -c '"$0" "$@" 2>&1; echo $? > code')";
+  ASSERT_EQ(run_lathe(folder_, "train -c train.json | true", with_its_code).exit_code, 0);
+  EXPECT_EQ(read_text(path("code")), "0\n");
+  EXPECT_TRUE(exists("out/adapter_model.safetensors"));
+}
+
 TEST_F(TrainFiles, TheTrainedFolderAnswers) {
   ASSERT_EQ(train().exit_code, 0);
   const std::string words = " --prompt 'Say number 3' --max-new-tokens 4";

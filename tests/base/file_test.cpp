@@ -155,6 +155,9 @@ TEST_F(File, ChecksAFolderBeforeItIsNeeded) {
   atomic_write(path("plain"), "");
   EXPECT_THAT(error_of(ErrorKind::kConfig, [&] { ensure_writable_directory(path("plain/z"), "output_dir"); }),
               HasSubstr("'output_dir': cannot write to the folder"));
+  fs::create_symlink("loop", path("loop"));  // what is there cannot be told, as in a folder that may not be searched
+  EXPECT_THAT(error_of(ErrorKind::kConfig, [&] { ensure_writable_directory(path("loop/z"), "output_dir"); }),
+              HasSubstr("'output_dir': cannot write to the folder"));
 }
 
 TEST_F(File, RemovesAndMeasures) {

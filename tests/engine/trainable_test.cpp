@@ -136,6 +136,23 @@ TEST(ParameterStore, TrainsACopyOfWhatItWasGiven) {
   EXPECT_EQ(store.num_total(), 32 + 4 + 16 + 4 + 8);
 }
 
+TEST(ParameterStore, WhatIsNotFiniteIsNamed) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    ParameterStore store(tiny(true), weights(at::kFloat), {kQuery, kQueryA}, type);
+    EXPECT_NO_THROW(store.require_finite());
+    at::Tensor values = at::ones({4, 4});
+    values[1][2] = std::numeric_limits<float>::infinity();
+    ops::assign_master(store.parameters()[0].master, values);
+    try {
+      store.require_finite();
+      FAIL() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(hf_name(kQuery)), std::string::npos) << error.what();
+      EXPECT_EQ(exit_code(error.kind()), 1);
+    }
+  }
+}
+
 TEST(ParameterStore, LoadTrainedNamesWhatDoesNotFit) {
   ParameterStore store(tiny(true), weights(at::kFloat), {kQuery});
   EXPECT_THROW(store.load_trained({}), Error);

@@ -12,6 +12,8 @@
 namespace lathe {
 namespace {
 
+namespace fs = std::filesystem;
+
 class CheckpointTest : public TrainingTest {
  protected:
   /// Runs to the end, and again from checkpoint-4 on: both leave the same weights and the same state.
@@ -36,6 +38,13 @@ class CheckpointTest : public TrainingTest {
   }
   void expect_the_same_bits_of_the_adapter(const std::vector<std::string>& words) {
     expect_the_same_bits(words, "adapter_model.safetensors");
+  }
+  /// The TensorBoard file of a run; "": it has none.
+  static std::string events_of(const std::string& output_dir) {
+    for (const auto& entry : fs::recursive_directory_iterator(output_dir + "/runs")) {
+      if (entry.is_regular_file()) return entry.path().string();
+    }
+    return "";
   }
 };
 
@@ -140,6 +149,49 @@ TEST_F(CheckpointTest, AnOlderOneThatIsNamedIsGoneOnFrom) {
   run({"resume_from_checkpoint=" + out("checkpoint-4")});
   EXPECT_TRUE(bytes("adapter_model.safetensors") == wanted);
   EXPECT_EQ(find_damage(out("checkpoint-10")), std::nullopt);
+}
+
+TEST_F(CheckpointTest, ARunsOwnFolderIsKnownHoweverItIsWritten) {
+  run();
+  const std::string wanted = bytes("adapter_model.safetensors");
+  const auto siblings = [&] { return std::distance(fs::directory_iterator(root_), fs::directory_iterator()); };
+  const auto before = siblings();
+  for (const std::string& from :
+       {root_ + "/./out/checkpoint-4", out("checkpoint-4/"), fs::relative(out("checkpoint-4")).string()}) {
+    run({"resume_from_checkpoint=" + from});
+    EXPECT_TRUE(bytes("adapter_model.safetensors") == wanted) << from;
+    EXPECT_EQ(siblings(), before) << from;
+  }
+}
+
+TEST_F(CheckpointTest, AFolderWhoseNameBeginsAlikeIsAnotherRuns) {
+  run();
+  fs::rename(out(), root_ + "/out10");
+  run({"seed=7"});
+  const std::string other = bytes("adapter_model.safetensors");
+  const std::string events = read_text_file(events_of(root_ + "/out10"));
+  run({"resume_from_checkpoint=" + root_ + "/out10/checkpoint-4"});
+  int kept = 0;
+  for (const auto& entry : fs::directory_iterator(root_)) {
+    if (!entry.path().filename().string().starts_with("out.")) continue;
+    kept += read_text_file(entry.path() / "adapter_model.safetensors") == other ? 1 : 0;
+  }
+  EXPECT_EQ(kept, 1);
+  // The run that was gone on from keeps its curve.
+  EXPECT_TRUE(read_text_file(events_of(root_ + "/out10")) == events);
+  EXPECT_FALSE(events_of(out()).empty());
+}
+
+TEST_F(CheckpointTest, ALogThatIsGoneCostsNoCheckpoint) {
+  PendingCheckpoint pending;
+  pending.folder = root_ + "/checkpoint-1";
+  pending.manifest = Json::object();
+  std::promise<std::string> base;
+  base.set_value("");
+  pending.fingerprints.base_weights = base.get_future().share();
+  pending.logs = {root_ + "/gone/events"};
+  write_checkpoint(pending);
+  EXPECT_EQ(find_damage(pending.folder), std::nullopt);
 }
 
 TEST_F(CheckpointTest, ADamagedBestModelIsNotLoaded) {

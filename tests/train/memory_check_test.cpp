@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <lathe/error.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <limits>
 
+#include "base/file.h"
 #include "data/dataset_sample.h"
 #include "train/run_length.h"
 
@@ -59,6 +62,22 @@ TEST(CheckDisk, RefusesWhatCannotBeSaved) {
     EXPECT_EQ(error.where().key, "output_dir");
     EXPECT_EQ(exit_code(error.kind()), 2);
   }
+}
+
+/// A run that is started again needs no room for the checkpoints it has made.
+TEST(CheckDisk, WhatLiesThereAlreadyTakesNoMoreRoom) {
+  TrainingArguments args;
+  args.output_dir = ::testing::TempDir() + "check_disk_" + std::to_string(getpid());
+  args.save_total_limit = 2;
+  args.use_lora = true;
+  make_directory(args.output_dir);
+  const int64_t one = free_disk_bytes(args.output_dir) / 3;  // bytes of a checkpoint
+  const auto bytes_of = [&](int64_t elements) { return checkpoint_bytes(ModelShape(), args, elements); };
+  const int64_t trainable = (one - bytes_of(0)) / (bytes_of(1) - bytes_of(0));
+  EXPECT_THROW(check_disk(ModelShape(), args, trainable, 9), Error);  // three, and the final save
+  for (const char* name : {"/checkpoint-1", "/checkpoint-2"}) make_directory(args.output_dir + name);
+  EXPECT_NO_THROW(check_disk(ModelShape(), args, trainable, 9));
+  std::filesystem::remove_all(args.output_dir);
 }
 
 }  // namespace

@@ -68,6 +68,39 @@ TEST_F(OutputFolder, TheSameRunResumedStays) {
   EXPECT_EQ(steps(), (std::vector<int64_t>{10}));
 }
 
+TEST_F(OutputFolder, WhatTheRunReadsIsNotRenamedWithIt) {
+  checkpoint(10);
+  const auto refusal = [&](const std::string& input, bool resuming) {
+    try {
+      prepare_output_folder(root_ + "/out", true, resuming, {{"model_name_or_path", input}});
+      return std::string();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where().key, "output_dir");
+      EXPECT_EQ(exit_code(error.kind()), 2);
+      return std::string(error.what());
+    }
+  };
+  EXPECT_NE(refusal(root_ + "/out/checkpoint-10", false).find("model_name_or_path"), std::string::npos);
+  EXPECT_NE(refusal(root_ + "/./out/", true).find("model_name_or_path"), std::string::npos);
+  EXPECT_EQ(siblings(), 1u);
+  EXPECT_EQ(refusal(root_ + "/out/checkpoint-10", true), "");  // it stays where it is
+  EXPECT_EQ(refusal(root_ + "/outer", false), "");
+}
+
+TEST_F(OutputFolder, APathLiesInAFolderHoweverTheyAreWritten) {
+  checkpoint(10);
+  fs::create_directories(root_ + "/out1");
+  const std::string folder = root_ + "/out/checkpoint-10";
+  for (const std::string& in : {root_ + "/out", root_ + "/out/", root_ + "/./out1/../out", root_, folder}) {
+    EXPECT_TRUE(lies_in(folder, in)) << in;
+    EXPECT_TRUE(lies_in(folder + "/", in)) << in;
+    EXPECT_TRUE(lies_in(fs::relative(folder), in)) << in;
+    EXPECT_TRUE(lies_in(folder, fs::relative(in))) << in;
+  }
+  EXPECT_FALSE(lies_in(root_ + "/out1", root_ + "/out"));
+  EXPECT_FALSE(lies_in(folder, root_ + "/nowhere"));
+}
+
 TEST_F(OutputFolder, SomebodysFolderIsUsedAsItIs) {
   fs::create_directories(root_ + "/out");
   atomic_write(root_ + "/out/notes.txt", "mine");

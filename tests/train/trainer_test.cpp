@@ -221,6 +221,29 @@ TEST_F(TrainerTest, MaxTimeSavesAndLeavesInPeace) {
   EXPECT_TRUE(exists("checkpoint-1"));
 }
 
+/// What is left of the time belongs to the save; the evaluation is made up for, and may find the best checkpoint.
+TEST_F(TrainerTest, AnEvaluationThatTimeLeavesNoRoomForIsMadeUpForAndSaved) {
+  const std::vector<std::string> words = {"max_steps=1",  "eval_strategy=steps",  "eval_steps=1",
+                                          "save_steps=1", "eval_split_ratio=0.2", "load_best_model_at_end=true"};
+  std::vector<std::string> hurried = words, again = words;
+  hurried.emplace_back("max_time=00:00:01");
+  run(hurried);
+  EXPECT_TRUE(logged(json("trainer_state.json"), "eval_loss").empty());
+  again.push_back("resume_from_checkpoint=" + out("checkpoint-1"));
+  run(again);
+  const Json state = json("checkpoint-1/trainer_state.json");
+  EXPECT_EQ(logged(state, "eval_loss").size(), 1u);
+  EXPECT_EQ(state["best_model_checkpoint"], out("checkpoint-1"));
+  EXPECT_EQ(json("checkpoint-1/manifest.json")["totals"]["evaluation_pending"], false);
+}
+
+/// The update itself makes NaN of B, whose gradients were zero: its epsilon keeps nothing from dividing by zero.
+TEST_F(TrainerTest, WeightsThatTurnNanInTheLastStepsAreNotSaved) {
+  EXPECT_THROW(run({"adam_epsilon=0", "max_steps=2", "save_steps=1"}), Error);
+  EXPECT_FALSE(exists("adapter_model.safetensors"));
+  EXPECT_TRUE(list_checkpoints(out()).empty());
+}
+
 TEST_F(TrainerTest, WhatIsNotFiniteStopsTheRunAndIsNotSaved) {
   write_model(7, std::nan(""));
   try {

@@ -11,6 +11,7 @@
 #include "app/training_sample.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "config/config_file.h"
 #include "train/training_run.h"
 
@@ -62,6 +63,7 @@ std::string kind_of(const TrainingArguments& args) {
 
 int run_train(const TrainWords& words) {
   install_kill_point();
+  ignore_broken_pipes();
   if (words.config.empty() == words.type.empty()) {
     throw Error(
         ErrorKind::kConfig,
