@@ -149,6 +149,10 @@ void settle_what_needs_evaluations(Settings& settings) {
                     "the schedule reduce_lr_on_plateau needs evaluations, and 'eval_strategy' is \"no\"",
                     "evaluate by steps or epochs, or take another schedule");
   }
+  if (args.save_strategy == "best" && args.eval_strategy == "no") {
+    settings.refuse("save_strategy", "'save_strategy' is \"best\" but 'eval_strategy' is \"no\", so nothing is saved",
+                    "evaluate by steps or epochs, or save by them");
+  }
   if (args.early_stopping_patience == 0 || args.eval_strategy != "no") return;
   settings.refuse("early_stopping_patience", "'early_stopping_patience' is given but 'eval_strategy' is \"no\"",
                   "evaluate by steps or epochs, or remove early_stopping_patience");
@@ -188,7 +192,7 @@ void drop_evaluation_data_of_other_rows(Settings& settings) {
 void settle_evaluation_data(Settings& settings) {
   drop_evaluation_data_of_other_rows(settings);
   const TrainingArguments& args = settings.args;
-  if (args.eval_strategy == "no" || !args.eval_data_path.empty() || args.eval_split_ratio > 0) return;
+  if (!evaluates(args) || !args.eval_data_path.empty() || args.eval_split_ratio > 0) return;
   settings.notes.emplace_back(
       "there is no eval_data_path: evaluation runs on the training rows themselves, so eval_loss says nothing of new "
       "text "

@@ -290,7 +290,7 @@ std::string expected_type(const Field& field) {
 
 std::string allowed_range(const Field& field) {
   if (!field.choices.empty()) return fmt::format("{}", fmt::join(field.choices, " | "));
-  if (field.count_or_share) return "0, a share below 1, or a whole number";
+  if (field.count_or_share) return fmt::format("0, a share below 1, or a whole number to {}", field.high);
   const bool low = std::isfinite(field.low), high = std::isfinite(field.high);
   std::string text;
   if (low) text = fmt::format("{} {}", field.low_open ? "above" : "from", field.low);

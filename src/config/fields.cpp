@@ -10,6 +10,14 @@ namespace {
 
 using T = TrainingArguments;
 
+// Far beyond every run that ends; what the plan multiplies stays below 2^63 bytes for the largest models.
+constexpr double kMostTokens = 1 << 20;
+constexpr double kMostRows = 1 << 14;
+constexpr double kMostMicroBatches = 1 << 20;
+constexpr double kHighestRank = 1 << 20;
+constexpr double kMostEpochs = 1e6;
+constexpr double kMostWorkers = 1 << 10;
+
 bool no_adapter(const T& args) {
   return !args.use_lora && !args.use_qlora;
 }
@@ -72,13 +80,15 @@ FieldGroup data_fields() {
                   .idle("eval_data_path is given", [](const T& args) { return !args.eval_data_path.empty(); }),
               Field("max_seq_length", &T::max_seq_length, "longest row, in tokens")
                   .also({"cutoff_len", "max_length", "sequence_len"})
-                  .at_least(2),
+                  .at_least(2)
+                  .at_most(kMostTokens),
               Field("packing", &T::packing,
                     "put rows together into packs of at most max_seq_length tokens, which the batch size then counts; "
                     "false: the rows of a batch are laid end to end, same mathematics as padding"),
               Field("template", &T::template_name, "prompt text: the toolkit's own, or the tokenizer's chat template")
                   .one_of({"toolkit", "chat"}),
-              Field("enable_thinking", &T::enable_thinking, "think blocks in chat templates that have them (Qwen3)"),
+              Field("enable_thinking", &T::enable_thinking, "think blocks in chat templates that have them (Qwen3)")
+                  .idle("template is \"toolkit\"", [](const T& args) { return args.template_name == "toolkit"; }),
               Field("truncation_side", &T::truncation_side, "which end of a row longer than max_seq_length is cut")
                   .one_of({"right", "left"}),
               Field("overlong", &T::overlong, "what becomes of rows longer than max_seq_length")
@@ -115,6 +125,7 @@ FieldGroup adapter_fields() {
           Field("lora_r", &T::lora_r, "rank of the adapter")
               .also({"lora_rank"})
               .at_least(1)
+              .at_most(kHighestRank)
               .idle("use_lora is false", no_adapter),
           Field("lora_alpha", &T::lora_alpha, "the adapter's output is scaled by lora_alpha / lora_r")
               .above(0)
@@ -148,37 +159,44 @@ FieldGroup adapter_fields() {
 }
 
 FieldGroup step_fields() {
-  return {
-      "Steps",
-      {
-          Field("num_train_epochs", &T::num_train_epochs, "passes over the data; may be a fraction")
-              .above(0)
-              .idle("max_steps is given", [](const T& args) { return args.max_steps > 0; }),
-          Field("max_steps", &T::max_steps, "updates in all; -1: as many as num_train_epochs needs").at_least(-1),
-          Field("per_device_train_batch_size", &T::per_device_train_batch_size, "rows a micro-batch")
-              .also({"per_gpu_train_batch_size"})
-              .at_least(1),
-          Field("per_device_eval_batch_size", &T::per_device_eval_batch_size, "rows a batch of evaluation")
-              .also({"per_gpu_eval_batch_size"})
-              .at_least(1),
-          Field("gradient_accumulation_steps", &T::gradient_accumulation_steps, "micro-batches an update").at_least(1),
-          Field("seed", &T::seed, "of the adapter's first values, the row order and dropout")
-              .at_most(9007199254740991.0),
-          Field("data_seed", &T::data_seed, "of the row order alone; null: seed").at_most(9007199254740991.0),
-          Field("dataloader_drop_last", &T::dataloader_drop_last,
-                "leave out an epoch's last rows when they do not fill a micro-batch"),
-          Field("train_sampling_strategy", &T::train_sampling_strategy,
-                "order of the rows; group_by_length brings rows of like length together, the longest first")
-              .one_of({"random", "sequential", "group_by_length"})
-              .idle("packing is true", packs),
-          Field("group_by_length", &T::group_by_length, "the same as train_sampling_strategy \"group_by_length\"")
-              .idle("packing is true", packs),
-          Field("dataloader_num_workers", &T::dataloader_num_workers,
-                "threads that make the next updates' batches ready; 0: the training thread does")
-              .at_least(0),
-          Field("max_time", &T::max_time, "save and leave before this much time has passed, \"hh:mm:ss\"")
-              .written_as(FieldForm::kDuration),
-      }};
+  return {"Steps",
+          {
+              Field("num_train_epochs", &T::num_train_epochs, "passes over the data; may be a fraction")
+                  .above(0)
+                  .at_most(kMostEpochs)
+                  .idle("max_steps is given", [](const T& args) { return args.max_steps > 0; }),
+              Field("max_steps", &T::max_steps, "updates in all; -1: as many as num_train_epochs needs")
+                  .at_least(-1)
+                  .at_most(kMostSteps),
+              Field("per_device_train_batch_size", &T::per_device_train_batch_size, "rows a micro-batch")
+                  .also({"per_gpu_train_batch_size"})
+                  .at_least(1)
+                  .at_most(kMostRows),
+              Field("per_device_eval_batch_size", &T::per_device_eval_batch_size, "rows a batch of evaluation")
+                  .also({"per_gpu_eval_batch_size"})
+                  .at_least(1)
+                  .at_most(kMostRows),
+              Field("gradient_accumulation_steps", &T::gradient_accumulation_steps, "micro-batches an update")
+                  .at_least(1)
+                  .at_most(kMostMicroBatches),
+              Field("seed", &T::seed, "of the adapter's first values, the row order and dropout")
+                  .at_most(9007199254740991.0),
+              Field("data_seed", &T::data_seed, "of the row order alone; null: seed").at_most(9007199254740991.0),
+              Field("dataloader_drop_last", &T::dataloader_drop_last,
+                    "leave out an epoch's last rows when they do not fill a micro-batch"),
+              Field("train_sampling_strategy", &T::train_sampling_strategy,
+                    "order of the rows; group_by_length brings rows of like length together, the longest first")
+                  .one_of({"random", "sequential", "group_by_length"})
+                  .idle("packing is true", packs),
+              Field("group_by_length", &T::group_by_length, "the same as train_sampling_strategy \"group_by_length\"")
+                  .idle("packing is true", packs),
+              Field("dataloader_num_workers", &T::dataloader_num_workers,
+                    "threads that make the next updates' batches ready; 0: the training thread does")
+                  .at_least(0)
+                  .at_most(kMostWorkers),
+              Field("max_time", &T::max_time, "save and leave before this much time has passed, \"hh:mm:ss\"")
+                  .written_as(FieldForm::kDuration),
+          }};
 }
 
 FieldGroup optimizer_fields() {
@@ -296,8 +314,7 @@ FieldGroup evaluation_fields() {
                   .steps_or_share()
                   .null_is(-1)
                   .idle("eval_strategy is not \"steps\"", [](const T& args) { return args.eval_strategy != "steps"; }),
-              Field("eval_on_start", &T::eval_on_start, "evaluate before the first update too")
-                  .idle("eval_strategy is \"no\"", no_eval),
+              Field("eval_on_start", &T::eval_on_start, "evaluate before the first update too"),
               Field("eval_delay", &T::eval_delay,
                     "no evaluation before this many updates (epochs, where eval_strategy is \"epoch\")")
                   .at_least(0)
@@ -350,8 +367,8 @@ FieldGroup deepspeed_fields() {
       {
           Field("use_deepspeed", &T::use_deepspeed,
                 "train as DeepSpeed does; on one rank that is its mathematics, as there is nothing to partition"),
-          Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage")
-              .at_least(1)
+          Field("deepspeed_stage", &T::deepspeed_stage, "ZeRO stage; 0: without ZeRO")
+              .at_least(0)
               .at_most(3)
               .idle("use_deepspeed is false", no_deepspeed),
           Field("cpu_offload", &T::cpu_offload, "optimizer state in the CPU's memory, where it already lies on a CPU")

@@ -32,6 +32,9 @@ enum class FieldForm {
   kDuration,      ///< "hh:mm:ss"
 };
 
+/// Updates in all and between two events.
+inline constexpr double kMostSteps = 1099511627776;  // 2^40
+
 struct Field {
   Field(const char* field_name, FieldMember field_member, const char* field_doc)
       : name(field_name), member(field_member), doc(field_doc) {}
@@ -58,7 +61,7 @@ struct Field {
   Field& above(double value) { return low = value, low_open = true, *this; }
   Field& at_most(double value) { return high = value, *this; }
   Field& below(double value) { return high = value, high_open = true, *this; }
-  Field& steps_or_share() { return count_or_share = true, low = 0, *this; }
+  Field& steps_or_share() { return count_or_share = true, low = 0, high = kMostSteps, *this; }
   Field& null_is(double value) { return null_value = value, *this; }
   Field& written_as(FieldForm value) { return form = value, *this; }
   Field& idle(const char* words, bool (*test)(const TrainingArguments&)) {

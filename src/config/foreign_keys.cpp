@@ -31,7 +31,7 @@ void add_data_and_evaluation(std::vector<ForeignKey>& all) {
                   {"auto_find_batch_size", "false", "set per_device_train_batch_size; `lathe plan` says what fits"},
                   {"do_train", "*", "the command decides: `lathe train`"},
                   {"do_eval", "*", "eval_strategy decides whether a run evaluates"},
-                  {"do_predict", "*", "use `lathe eval` after training"},
+                  {"do_predict", "*", "eval_strategy and eval_on_start decide when a run evaluates"},
                   {"prediction_loss_only", "*", kOnlyLoss},
                   {"eval_accumulation_steps", "*", kOnlyLoss},
                   {"eval_do_concat_batches", "*", kOnlyLoss},

@@ -345,9 +345,8 @@ int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& a
 }
 
 LoadShape nominal_load(const TrainingArguments& args) {
-  const int64_t tokens =
-      std::max(args.per_device_train_batch_size, args.eval_strategy == "no" ? 0 : args.per_device_eval_batch_size) *
-      args.max_seq_length;
+  const int64_t eval_rows = evaluates(args) ? args.per_device_eval_batch_size : 0;
+  const int64_t tokens = std::max(args.per_device_train_batch_size, eval_rows) * args.max_seq_length;
   return {tokens, args.max_seq_length, tokens};
 }
 

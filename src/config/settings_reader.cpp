@@ -24,6 +24,11 @@ class SourceReader {
                                     fmt::format("did you mean '{}'?", nearest_key(raw.key)));
   }
 
+  /// After the last key: only then it is known which bits a load_in_4bit or load_in_8bit that is false speaks of.
+  void finish() {
+    for (const auto& [key, raw] : switched_off_) switch_off(raw);
+  }
+
  private:
   struct Taken {
     std::string spelled;
@@ -44,11 +49,35 @@ class SourceReader {
     if (!raw.value.is_boolean()) {
       return problem(raw, fmt::format("expected true or false, found {}", dump_json(raw.value)), "");
     }
-    if (!raw.value.get<bool>()) return;
+    switched_off_.erase(raw.key);
+    if (!raw.value.get<bool>()) {
+      switched_off_.emplace(raw.key, raw);
+      return;
+    }
     RawSetting part = raw;
     add_field(*find_field("use_qlora"), part);
-    part.value = raw.key == "load_in_4bit" ? 4 : 8;
+    part.value = bits_of(raw.key);
     add_field(*find_field("quantization_bit"), part);
+  }
+
+  static int bits_of(const std::string& key) { return key == "load_in_4bit" ? 4 : 8; }
+
+  void switch_off(const RawSetting& raw) {
+    TrainingArguments& args = settings_.args;
+    if (!args.use_qlora || args.quantization_bit != bits_of(raw.key)) return;
+    const Given& asked = settings_.given["use_qlora"];
+    if (asked.source == number_ && asked.spelled != raw.key) {
+      return problem(raw,
+                     fmt::format("'{}' and '{}' are two spellings of one setting with different values, true and false",
+                                 asked.spelled, raw.key),
+                     "keep one of them");
+    }
+    args.use_qlora = false;
+    settings_.given["use_qlora"] = Given{raw.key, raw.where, number_};
+    // QLoRA without its few bits is LoRA, not training of every weight, unless that is asked for beside it.
+    if (settings_.given["use_lora"].source == number_) return;
+    args.use_lora = true;
+    settings_.given["use_lora"] = Given{raw.key, raw.where, number_};
   }
 
   void add_field(const Field& field, const RawSetting& raw) {
@@ -56,8 +85,8 @@ class SourceReader {
     TrainingArguments probe;
     auto wrong = set_value(probe, field, raw.value);
     Json value = raw.value;
-    if (wrong && raw.from_shell && !raw.value.is_string()) {
-      value = dump_json(raw.value);  // output_dir=2024: a word that happens to be JSON
+    if (wrong && raw.word && !raw.value.is_string()) {
+      value = *raw.word;  // output_dir=2024.10: a word that happens to be JSON
       if (!set_value(probe, field, value)) wrong.reset();
     }
     if (wrong) return problem(raw, wrong->what, wrong->hint);
@@ -87,6 +116,7 @@ class SourceReader {
   Settings& settings_;
   int number_;
   std::map<std::string, Taken> taken_;
+  std::map<std::string, RawSetting> switched_off_;  ///< load_in_4bit and load_in_8bit that are false
 };
 
 std::string pointer_token(std::string key) {
@@ -109,6 +139,7 @@ void Settings::refuse(const std::string& name, std::string what, std::string hin
 void apply_source(Settings& settings, const std::vector<RawSetting>& source) {
   SourceReader reader(settings);
   for (const RawSetting& raw : source) reader.add(raw);
+  reader.finish();
 }
 
 std::vector<RawSetting> read_config_source(const std::string& path) {
@@ -122,7 +153,7 @@ std::vector<RawSetting> read_config_source(const std::string& path) {
   for (const auto& [key, value] : json.items()) {
     const auto position = positions.find("/" + pointer_token(key));
     const int64_t line = position == positions.end() ? 0 : position->second.line;
-    source.push_back({key, value, {.file = path, .line = line, .key = key}, false});
+    source.push_back({key, value, {.file = path, .line = line, .key = key}, {}});
   }
   return source;
 }
@@ -138,7 +169,7 @@ std::vector<RawSetting> read_override_source(const std::vector<std::string>& wor
     const std::string key = word.substr(0, equals), text = word.substr(equals + 1);
     Json value = Json::parse(text, nullptr, false);
     if (value.is_discarded()) value = text;
-    source.push_back({key, std::move(value), {.file = {}, .line = 0, .key = key}, true});
+    source.push_back({key, std::move(value), {.file = {}, .line = 0, .key = key}, text});
   }
   return source;
 }

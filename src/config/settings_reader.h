@@ -4,6 +4,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct RawSetting {
   std::string key;
   Json value;
   Where where;
-  bool from_shell = false;  ///< a word of the command line: text that is no JSON is text
+  std::optional<std::string> word;  ///< of the command line, as it was typed; value is its text where it is no JSON
 };
 
 /// What the reader has so far. Checks read and repair args, and add to problems and notes.

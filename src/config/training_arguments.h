@@ -127,4 +127,9 @@ struct TrainingArguments {
   std::string config_file;
 };
 
+/// Whether a run evaluates at all.
+[[nodiscard]] inline bool evaluates(const TrainingArguments& args) {
+  return args.eval_strategy != "no" || args.eval_on_start;
+}
+
 }  // namespace lathe

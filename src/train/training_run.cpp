@@ -7,7 +7,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -32,10 +31,10 @@
 #include "train/checkpoint_folder.h"
 #include "train/clock.h"
 #include "train/gpu_settings.h"
-#include "train/lora_target.h"
 #include "train/memory_check.h"
 #include "train/output_folder.h"
 #include "train/results.h"
+#include "train/starting_adapter.h"
 #include "train/throughput.h"
 
 namespace lathe {
@@ -66,58 +65,19 @@ Dataset read_rows_of(const TrainingArguments& args, const std::vector<std::strin
   return dataset;
 }
 
-struct Adapter {
-  LoraConfig config;
-  TensorMap weights;  ///< without those copies of modules_to_save that start as the base model has them
-};
-
-/// A folder is written down in full, so that peft finds it from anywhere; a name stays a name.
-std::string base_model_name(const TrainingArguments& args) {
-  namespace fs = std::filesystem;
-  const std::string& name = args.model_name_or_path;
-  return fs::is_directory(name) ? fs::canonical(name).string() : name;
-}
-
-/// An adapter's own settings count, but nothing that was asked for is left out silently.
-void check_asked_for(const TrainingArguments& args, const LoraConfig& loaded, const ModelShape& shape) {
-  const auto refuse = [&](const char* key, const std::string& what, const char* advice) {
-    throw Error(ErrorKind::kConfig, fmt::format("the adapter {} {}", *args.adapter_name_or_path, what), {.key = key},
-                advice);
-  };
-  const char* const own_count = "remove the key: the adapter's own settings count";
-  const LoraConfig asked = lora_config(args, "");
-  check_modules_to_save(asked.modules_to_save, shape, args.use_qlora);
-  const auto copies = copied_shapes(loaded, shape);
-  for (const auto& [id, extents] : copied_shapes(asked, shape)) {
-    if (!copies.contains(id)) refuse("modules_to_save", fmt::format("holds no copy of {}", module_name(id)), own_count);
-  }
-  if (asked.modules_to_save.copies_tied(shape) && !loaded.modules_to_save.copies_tied(shape)) {
-    refuse("ensure_weight_tying", "holds embeddings that have parted", own_count);
-  }
-  if (args.use_dora && !loaded.use_dora) refuse("use_dora", "is LoRA without magnitudes", own_count);
-}
-
-std::string target_modules_text(const LoraConfig& config) {
-  const auto* names = std::get_if<std::vector<std::string>>(&config.target_modules);
-  return names == nullptr ? std::get<std::string>(config.target_modules) : fmt::format("{}", fmt::join(*names, ","));
-}
-
-std::optional<Adapter> make_adapter(const TrainingArguments& args, const ModelShape& shape, at::ScalarType dtype) {
+/// With its first values where there is no file of them.
+std::optional<StartingAdapter> make_adapter(const TrainingArguments& args, const ModelShape& shape,
+                                            at::ScalarType dtype) {
+  std::optional<StartingAdapter> adapter = starting_adapter(args, shape);
+  if (!adapter) return adapter;
   if (args.adapter_name_or_path) {
-    LoadedAdapter loaded = load_adapter(*args.adapter_name_or_path, shape);
-    check_asked_for(args, loaded.config, shape);
-    check_modules_to_save(loaded.config.modules_to_save, shape, args.use_qlora);
     log::info("Starting from the adapter {} (r {}, alpha {}); its settings count", *args.adapter_name_or_path,
-              loaded.config.r, loaded.config.alpha);
-    loaded.config.dropout = args.lora_dropout;
-    loaded.config.base_model_name_or_path = base_model_name(args);
-    return Adapter{std::move(loaded.config), std::move(loaded.weights)};
+              adapter->config.r, adapter->config.alpha);
+    return adapter;
   }
-  if (!args.use_lora && !args.use_qlora) return std::nullopt;
-  const LoraConfig config = lora_config(args, base_model_name(args));
-  check_modules_to_save(config.modules_to_save, shape, args.use_qlora);
   // Over weights that are no floats peft leaves its fp32 draws as they are.
-  return Adapter{config, init_lora_weights(config, shape, args.seed, args.use_qlora ? at::kFloat : dtype)};
+  adapter->weights = init_lora_weights(adapter->config, shape, args.seed, args.use_qlora ? at::kFloat : dtype);
+  return adapter;
 }
 
 std::optional<ops::QuantizationSettings> quantization(const TrainingArguments& args, at::ScalarType dtype) {
@@ -185,14 +145,14 @@ std::vector<ParameterId> names_of(const TensorMap& weights) {
 }
 
 /// The adapter's own and what modules_to_save copies.
-std::vector<ParameterId> names_of(const Adapter& adapter, const ModelShape& shape) {
+std::vector<ParameterId> names_of(const StartingAdapter& adapter, const ModelShape& shape) {
   std::set<ParameterId> ids;
   for (const auto& [id, tensor] : adapter.weights) ids.insert(id);
   for (const auto& [id, extents] : copied_shapes(adapter.config, shape)) ids.insert(id);
   return {ids.begin(), ids.end()};
 }
 
-int64_t count_elements(const Adapter& adapter, const ModelShape& shape) {
+int64_t count_elements(const StartingAdapter& adapter, const ModelShape& shape) {
   int64_t count = 0;
   for (const auto& [id, tensor] : adapter.weights) count += is_adapter(id.part) ? tensor.numel() : 0;
   for (const auto& [id, extents] : copied_shapes(adapter.config, shape)) count += c10::multiply_integers(extents);
@@ -251,12 +211,12 @@ struct TrainingRun::Impl {
   std::unique_ptr<CausalLM> model;
   std::unique_ptr<ModelSaver> saver;
   std::unique_ptr<Trainer> trainer;
-  std::future<std::optional<Adapter>> first_adapter;  ///< its values are serial draws: made while rows are read
+  std::future<std::optional<StartingAdapter>> first_adapter;  ///< its values are serial draws: made while rows are read
 
   /// Free for the run where its tensors lie.
   int64_t memory_bytes() const { return device.is_cpu() ? available_memory_bytes() : ops::gpu_state().free_bytes; }
   const Dataset* evaluation_rows() const {
-    if (args.eval_strategy == "no" && !args.eval_on_start) return nullptr;
+    if (!evaluates(args)) return nullptr;
     return eval_rows ? &*eval_rows
                      : &train_rows;  // the toolkit evaluates on the training rows where there are no others
   }
@@ -292,6 +252,10 @@ void TrainingRun::Impl::read_data() {
     eval_rows = read_rows_of(args, args.eval_data_path, *tokenizer, template_kind, cache);
   } else if (args.eval_split_ratio > 0) {
     eval_rows = split_off(train_rows, args.eval_split_ratio, args.seed);
+    if (!evaluates(args)) {
+      log::warning("eval_split_ratio holds out {} rows that are never evaluated, for eval_strategy is \"no\"",
+                   eval_rows->samples.size());
+    }
   }
   throw_if_stopped();
   if (args.show_sample && !train_rows.samples.empty()) {
@@ -352,16 +316,11 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
 }
 
 void TrainingRun::Impl::load_model() {
-  std::optional<Adapter> adapter = first_adapter.get();
+  std::optional<StartingAdapter> adapter = first_adapter.get();
   adapter_only = adapter.has_value();
   if (adapter) {
     warn_of_untied(adapter->config, shape);
-    // Those of a given adapter count, in the plan too.
-    args.modules_to_save = adapter->config.modules_to_save.names;
-    args.ensure_weight_tying = adapter->config.modules_to_save.ensure_weight_tying;
-    args.use_dora = adapter->config.use_dora;
-    args.lora_r = adapter->config.r;
-    args.lora_target_modules = target_modules_text(adapter->config);
+    take_settings(args, adapter->config);
   }
   check_resources(adapter ? count_elements(*adapter, shape) : shape.num_parameters());
   QuantizedModel base = load_base(args, model_directory, shape, dtype, adapter_only, quantization(args, dtype));

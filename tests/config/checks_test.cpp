@@ -156,6 +156,26 @@ TEST(Checks, WhatAnOptimizerDoesNotReadIsSaid) {
               HasSubstr("weight_decay (loraplus_weight_decay takes its place)"));
 }
 
+TEST(Checks, AnEvaluationAtTheStartIsOne) {
+  EXPECT_THAT(load_with(R"("eval_on_start": true)").notes,
+              ::testing::AllOf(Contains(HasSubstr("evaluation runs on the training rows themselves")),
+                               Not(Contains(HasSubstr("without effect")))));
+}
+
+TEST(Checks, TheBestCheckpointNeedsEvaluations) {
+  EXPECT_EQ(sentence_with("\"save_strategy\": \"best\""),
+            "FILE:3: 'save_strategy' is \"best\" but 'eval_strategy' is \"no\", so nothing is saved; evaluate by steps "
+            "or epochs, or save by them");
+  EXPECT_EQ(sentence_with(R"("save_strategy": "best", "eval_strategy": "epoch")"), "");
+}
+
+TEST(Checks, ThinkingInTheToolkitsTemplateIsSaidToDoNothing) {
+  EXPECT_THAT(load_with(R"("enable_thinking": true)").notes,
+              Contains("without effect: enable_thinking (template is \"toolkit\")"));
+  EXPECT_THAT(load_with(R"("enable_thinking": true, "template": "chat")").notes,
+              Not(Contains(HasSubstr("without effect"))));
+}
+
 TEST(Checks, EarlyStoppingNeedsEvaluations) {
   EXPECT_THAT(sentence_with("\"early_stopping_patience\": 2"),
               ::testing::HasSubstr("'early_stopping_patience' is given but 'eval_strategy' is \"no\""));

@@ -146,6 +146,16 @@ TEST(DeepSpeed, ContradictionsNameBothKeys) {
   EXPECT_THROW((void)filled_deepspeed_config(loaded.args, 40, 0, 64), Error);
 }
 
+TEST(DeepSpeed, StageZeroIsKept) {
+  const LoadedConfig own = load_deepspeed(R"({"zero_optimization": {"stage": 0}})");
+  EXPECT_EQ(own.args.deepspeed_stage, 0);
+  EXPECT_THAT(own.notes, ::testing::Contains(HasSubstr("DeepSpeed: ZeRO stage 0 on one rank partitions nothing")));
+  const LoadedConfig made = load_with(R"("use_deepspeed": true, "deepspeed_stage": 0)");
+  for (const LoadedConfig& loaded : {own, made}) {
+    EXPECT_EQ(filled_deepspeed_config(loaded.args, 1, 0, 64)["zero_optimization"]["stage"], 0);
+  }
+}
+
 TEST(DeepSpeed, WhatIsNotThereIsRefusedByName) {
   EXPECT_EQ(refusal("{\n\"zero_optimization\": {\n\"stage\": 3,\n\"overlap_com\": true}}"),
             "DS:4: 'zero_optimization.overlap_com' is not a key of DeepSpeed's configuration; did you mean "

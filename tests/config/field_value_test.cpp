@@ -36,16 +36,16 @@ TEST(FieldValue, WrongTypesAreNotCoerced) {
 }
 
 TEST(FieldValue, RangesAndChoices) {
-  EXPECT_EQ(sentence_with("\"lora_r\": 0"), "FILE:3: 'lora_r': 0 is out of range; allowed: from 1");
+  EXPECT_EQ(sentence_with("\"lora_r\": 0"), "FILE:3: 'lora_r': 0 is out of range; allowed: from 1 to 1048576");
   EXPECT_EQ(sentence_with("\"lora_dropout\": 1"),
             "FILE:3: 'lora_dropout': 1 is out of range; allowed: from 0 to below 1");
   EXPECT_EQ(sentence_with("\"val_size\": 500"), "FILE:3: 'val_size': 500 is out of range; allowed: from 0 to below 1");
   EXPECT_EQ(sentence_with("\"seed\": -1"), "FILE:3: 'seed': -1 is out of range; allowed: from 0");
   EXPECT_EQ(sentence_with("\"max_steps\": 18446744073709551615"),
-            "FILE:3: 'max_steps': 18446744073709551615 is out of range; allowed: from -1");
+            "FILE:3: 'max_steps': 18446744073709551615 is out of range; allowed: from -1 to 1099511627776");
   EXPECT_EQ(sentence_with("\"logging_steps\": 2.5"),
             "FILE:3: 'logging_steps': 2.5 is neither a whole number nor a share below 1; "
-            "allowed: 0, a share below 1, or a whole number");
+            "allowed: 0, a share below 1, or a whole number to 1099511627776");
   EXPECT_EQ(sentence_with("\"truncation_side\": \"middle\""),
             "FILE:3: 'truncation_side': \"middle\" is not supported; allowed: right | left");
   EXPECT_EQ(sentence_with("\"max_time\": \"90m\""),

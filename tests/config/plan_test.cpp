@@ -1,7 +1,11 @@
 #include "config/plan.h"
 
+#include <nlohmann/json.hpp>
+
 #include "base/processor.h"
 #include "config/config_testing.h"
+#include "config/field_value.h"
+#include "config/fields.h"
 #include "config/optimizer_bytes.h"
 
 namespace lathe {
@@ -39,6 +43,32 @@ int64_t bytes_of_term(const MemoryPlan& plan, std::string_view name) {
 
 MemoryPlan plan_of(const TrainingArguments& args, const LoadShape& load) {
   return plan_memory(qwen25(), args, load, compute_dtype(args), trainable_parameters(qwen25(), args));
+}
+
+TEST(Plan, AnEvaluationAtTheStartCounts) {
+  TrainingArguments args = lora();
+  args.per_device_train_batch_size = 1, args.per_device_eval_batch_size = 4, args.max_seq_length = 100;
+  EXPECT_EQ(nominal_load(args).tokens, 100);
+  args.eval_on_start = true;
+  EXPECT_EQ(nominal_load(args).tokens, 400);
+}
+
+/// The fields' upper ends are chosen so: 80 layers of 8192 and 29,568, nothing computed again.
+TEST(Plan, TheLargestSettingsStayNumbers) {
+  ModelShape shape = qwen25();
+  shape.hidden_size = 8192, shape.intermediate_size = 29568, shape.num_layers = 80;
+  shape.num_heads = 64, shape.num_kv_heads = 8, shape.head_dim = 128, shape.tie_word_embeddings = false;
+  TrainingArguments args = lora();
+  for (const char* key : {"per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
+                          "lora_r", "max_seq_length"}) {
+    const Field& field = *find_field(key);
+    ASSERT_FALSE(set_value(args, field, static_cast<int64_t>(field.high)).has_value()) << key;
+  }
+  args.bf16 = false;
+  const MemoryPlan plan =
+      plan_memory(shape, args, nominal_load(args), compute_dtype(args), trainable_parameters(shape, args));
+  for (const PlanTerm& term : plan.terms) EXPECT_GE(term.bytes, 0) << term.name;
+  EXPECT_GT(plan.total(), int64_t{1} << 55U);
 }
 
 /// The counts of the toolkit's documentation, which peft gave.

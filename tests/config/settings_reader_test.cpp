@@ -46,6 +46,42 @@ TEST(SettingsReader, TwoSpellingsThatDiffer) {
             "FILE:4: 'bf16' and 'fp16' are both true; set one of them to false");
 }
 
+TEST(SettingsReader, QuantisationThatIsSwitchedOff) {
+  const std::string differ =
+      " are two spellings of one setting with different values, true and false; keep one of them";
+  EXPECT_EQ(sentence_with("\"use_qlora\": true,\n\"load_in_4bit\": false"),
+            "FILE:4: 'use_qlora' and 'load_in_4bit'" + differ);
+  EXPECT_EQ(sentence_with("\"load_in_8bit\": false,\n\"quantization_bit\": 8,\n\"use_qlora\": true"),
+            "FILE:3: 'use_qlora' and 'load_in_8bit'" + differ);
+  EXPECT_EQ(sentence_with("\"seed\": 1", {"use_qlora=true", "load_in_4bit=false"}),
+            "'use_qlora' and 'load_in_4bit'" + differ);
+  EXPECT_TRUE(load_with(R"("use_qlora": true, "load_in_8bit": false)").args.use_qlora);
+  EXPECT_EQ(load_with(R"("load_in_4bit": false, "load_in_8bit": true)").args.quantization_bit, 8);
+  EXPECT_FALSE(load_with(R"("load_in_4bit": false)").args.use_qlora);
+}
+
+TEST(SettingsReader, ALaterSourceSwitchesQuantisationOffAndOn) {
+  const TrainingArguments off = load_with(R"("use_qlora": true, "use_lora": false)", {"load_in_4bit=false"}).args;
+  EXPECT_FALSE(off.use_qlora);
+  EXPECT_TRUE(off.use_lora);
+  EXPECT_FALSE(load_with(R"("use_qlora": true)", {"load_in_4bit=false", "use_lora=false"}).args.use_lora);
+  EXPECT_FALSE(load_with(R"("load_in_8bit": true)", {"load_in_8bit=false"}).args.use_qlora);
+  EXPECT_TRUE(load_with(R"("use_qlora": true)", {"load_in_8bit=false"}).args.use_qlora);
+  EXPECT_TRUE(load_with(R"("use_qlora": true)", {"load_in_4bit=false", "quantization_bit=8"}).args.use_qlora);
+  EXPECT_TRUE(load_with(R"("load_in_4bit": false)", {"use_qlora=true"}).args.use_qlora);
+  EXPECT_FALSE(load_with(R"("seed": 1)", {"load_in_4bit=true", "load_in_4bit=false"}).args.use_qlora);
+  EXPECT_TRUE(load_with(R"("seed": 1)", {"load_in_4bit=false", "load_in_4bit=true"}).args.use_qlora);
+}
+
+TEST(SettingsReader, WordsForTextAreTakenAsTheyWereTyped) {
+  const auto output_dir = [](const std::string& word) {
+    return load_with(R"("seed": 1)", {"output_dir=" + word}).args.output_dir;
+  };
+  for (const char* word : {"2024.10", "1e5", "2024", "true", "1.0", "[1,  2]"}) EXPECT_EQ(output_dir(word), word);
+  EXPECT_EQ(load_with(R"("seed": 1)", {"data_path=1.50"}).args.data_path, std::vector<std::string>{"1.50"});
+  EXPECT_EQ(load_with(R"("seed": 1)", {"resume_from_checkpoint=2.0"}).args.resume_from_checkpoint, "2.0");
+}
+
 TEST(SettingsReader, FilesThatAreNoConfiguration) {
   EXPECT_EQ(sentence_of(write_config("[1]\n")), "FILE:1: a configuration is one JSON object of keys and values");
   EXPECT_EQ(sentence_of(write_config("{\"seed\": 1}\n")),

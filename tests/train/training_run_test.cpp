@@ -193,6 +193,17 @@ TEST_F(TrainingRunTest, TokensFromTheCacheGiveTheSameRunAndTheSameReport) {
   EXPECT_TRUE(run_once({"overwrite_cache=true"}, "Tokens: kept for later runs in ") == first);
 }
 
+TEST_F(TrainingRunTest, RowsHeldOutForNothingAreSaid) {
+  const auto said = [&](const std::vector<std::string>& words) {
+    ::testing::internal::CaptureStderr();
+    run(words);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::string sentence = "that are never evaluated";
+  EXPECT_NE(said({"val_size=0.2"}).find("eval_split_ratio holds out 4 rows " + sentence), std::string::npos);
+  EXPECT_EQ(said({"val_size=0.2", "eval_on_start=true"}).find(sentence), std::string::npos);
+}
+
 TEST_F(TrainingRunTest, OneCallTrains) {
   const TrainSummary summary =
       train("", {"model_name_or_path=" + root_ + "/model", "data_path=" + root_ + "/rows.jsonl", "output_dir=" + out(),

@@ -17,6 +17,7 @@
 #include "base/memory_ledger.h"
 #include "config/config_file.h"
 #include "data/dataset.h"
+#include "train/starting_adapter.h"
 
 namespace lathe {
 namespace {
@@ -72,8 +73,7 @@ bool all_there(const std::vector<std::string>& paths) {
 }
 
 void choose_load(Outlook& outlook, const TrainingArguments& args, const std::string& model) {
-  const bool evaluates = args.eval_strategy != "no";
-  if (!all_there(args.data_path) || (evaluates && !all_there(args.eval_data_path)) ||
+  if (!all_there(args.data_path) || (evaluates(args) && !all_there(args.eval_data_path)) ||
       !file_exists(model + "/tokenizer.json")) {
     outlook.load = nominal_load(args);
     outlook.load_from = "rows of max_seq_length (the data is not there)";
@@ -86,17 +86,19 @@ void choose_load(Outlook& outlook, const TrainingArguments& args, const std::str
   include_largest(outlook.load, train, args.per_device_train_batch_size);
   outlook.load_from = fmt::format("the longest of {} rows", train.samples.size());
   if (args.packing) include_packs(outlook, args, train.report.tokens);
-  if (!evaluates) return;
+  if (!evaluates(args)) return;
   if (args.eval_data_path.empty()) return include_largest(outlook.load, train, args.per_device_eval_batch_size);
   const Dataset held_out = encode_rows(read_rows(args.eval_data_path, policy), *tokenizer, options);
   include_largest(outlook.load, held_out, args.per_device_eval_batch_size);
 }
 
-Outlook look_ahead(const TrainingArguments& args, const PlanWords& words) {
+/// @param args gets the settings of the adapter that the run starts from
+Outlook look_ahead(TrainingArguments& args, const PlanWords& words) {
   Outlook outlook;
   const std::string model =
       find_model({.name = args.model_name_or_path, .cache_dir = args.cache_dir, .needs_weights = false});
   outlook.shape = read_model_shape(model);
+  if (const auto adapter = starting_adapter(args, outlook.shape)) take_settings(args, adapter->config);
   outlook.compute = compute_dtype(args);
   outlook.trainable = trainable_parameters(outlook.shape, args);
   outlook.available = words.device_memory.empty() ? available_memory_bytes() : parse_bytes(words.device_memory);
@@ -142,7 +144,7 @@ int run_plan(const PlanWords& words) {
                 fmt::format("--world-size {}: training on several ranks is not part of this version", words.world_size),
                 {}, "plan for --world-size 1");
   }
-  const LoadedConfig loaded = load_config(words.config, words.overrides);
+  LoadedConfig loaded = load_config(words.config, words.overrides);
   const Outlook outlook = look_ahead(loaded.args, words);
   words.json ? print_json(outlook) : print_text(outlook);
   std::fflush(stdout);

@@ -1,8 +1,11 @@
 // `lathe plan` from the command line: what it prints and the exit code.
+#include <ATen/core/Tensor.h>
+
 #include <nlohmann/json.hpp>
 
 #include "app/commands/config_commands.h"
 #include "base/json.h"
+#include "model/lora.h"
 
 namespace lathe {
 namespace {
@@ -59,6 +62,32 @@ TEST_F(PlanCommand, ThatDoesNotFitLeavesWithThree) {
 TEST_F(PlanCommand, RefusesSeveralRanks) {
   EXPECT_EQ(run({"plan", "-c", root_ + "/run.json", "--world-size", "2"}), 2);
   EXPECT_THAT(error_, HasSubstr("--world-size 2: training on several ranks is not part of this version"));
+}
+
+TEST_F(PlanCommand, CountsAGivenAdaptersOwnSettings) {
+  const ModelShape shape = read_model_shape(root_ + "/model");
+  LoraConfig config;
+  config.r = 16, config.target_modules = std::vector<std::string>{"q_proj"};
+  const std::string adapter = root_ + "/adapter";
+  fs::create_directories(adapter);
+  save_adapter(adapter, config, shape, init_lora_weights(config, shape, 1, at::kFloat));
+  ASSERT_EQ(run({"plan", "-c", root_ + "/run.json", "--json", "adapter_name_or_path=" + adapter}), 0) << error_;
+  EXPECT_EQ(parse_json(out_, "plan")["trainable_parameters"], 2 * 16 * (64 + 64));
+}
+
+TEST_F(PlanCommand, RefusesAnAdapterThatTrainWouldRefuse) {
+  EXPECT_EQ(run({"plan", "-c", root_ + "/run.json", "adapter_name_or_path=" + root_ + "/nowhere"}), 2);
+  EXPECT_THAT(error_, HasSubstr("nowhere/adapter_config.json"));
+  EXPECT_EQ(run({"plan", "-c", root_ + "/run.json", "lora_target_modules=qq_proj"}), 2);
+  EXPECT_THAT(error_, HasSubstr("'qq_proj' matches no module of the model"));
+  EXPECT_EQ(run({"plan", "-c", root_ + "/run.json", "modules_to_save=not_there"}), 2);
+  EXPECT_THAT(error_, HasSubstr("not_there"));
+}
+
+TEST_F(PlanCommand, CountsAnEvaluationAtTheStart) {
+  ASSERT_EQ(run({"plan", "-c", root_ + "/run.json", "per_device_eval_batch_size=5", "eval_on_start=true"}), 0)
+      << error_;
+  EXPECT_THAT(out_, HasSubstr("largest micro-batch: 500 tokens"));
 }
 
 TEST_F(PlanCommand, TakesOverrides) {
