@@ -14,11 +14,10 @@ say() { printf 'bench/setup.sh: %s\n' "$*" >&2; }
 oracle=$deps/oracle
 [[ -f $oracle/.complete ]] || { say "error: there is no $oracle: tests/oracle/setup.sh did not make it (is LATHE_LIVE_ORACLE=0 set?)"; exit 1; }
 stamp="$(sha256sum "$requirements" | cut -d' ' -f1) $(<"$oracle/.complete")"
-is_there() { [[ -f $environment/.complete && $(<"$environment/.complete") == "$stamp" ]]; }
-is_there && exit 0
 source "$here/../scripts/lock.sh"
+is_complete "$environment" "$stamp" && exit 0
 one_at_a_time "$deps"
-is_there && exit 0
+is_complete "$environment" "$stamp" && exit 0
 
 say "fetching trl, DeepSpeed and what they need: 80 MB to download, 0.3 GB in $environment"
 rm -rf "$environment"

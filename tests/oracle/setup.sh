@@ -13,10 +13,9 @@ say() { printf 'oracle: %s\n' "$*" >&2; }
 source "$here/../../scripts/lock.sh"
 [[ ${LATHE_LIVE_ORACLE:-1} != 0 ]] || { say "left out (LATHE_LIVE_ORACLE=0)"; exit 0; }
 stamp=$(sha256sum "$requirements" | cut -d' ' -f1)
-is_there() { [[ -f $environment/.complete && $(<"$environment/.complete") == "$stamp" ]]; }
-is_there && exit 0
+is_complete "$environment" "$stamp" && exit 0
 one_at_a_time "$deps"
-is_there && exit 0
+is_complete "$environment" "$stamp" && exit 0
 
 fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 python=""
