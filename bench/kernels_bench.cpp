@@ -249,23 +249,47 @@ void set_flops(benchmark::State& state, double flops) {
 }
 
 /// The factors of a linear layer's three products as they lie: x Wᵀ, dy W, dyᵀ x.
-void product_by_tiles(benchmark::State& state, Bf16Factors of, bool a_turned, bool b_turned) {
-  const auto a = values<Bf16>(of.rows * of.depth), b = values<Bf16>(of.depth * of.columns);
-  std::vector<Bf16> y(static_cast<size_t>(of.rows * of.columns));
+struct Factors {
+  Factors(int64_t rows, int64_t depth, int64_t columns, bool a_turned, bool b_turned)
+      : a(values<Bf16>(rows * depth)), b(values<Bf16>(depth * columns)), y(static_cast<size_t>(rows * columns)) {
+    product.factors = {.rows = rows, .depth = depth, .columns = columns, .a = a.data(), .b = b.data()};
+    Bf16Factors& of = product.factors;
+    of.a_row = a_turned ? 1 : depth, of.a_column = a_turned ? rows : 1;
+    of.b_row = b_turned ? 1 : columns, of.b_column = b_turned ? depth : 1;
+    product.y = y.data(), product.y_row = columns;
+  }
+  [[nodiscard]] double flops() const {
+    const Bf16Factors& of = product.factors;
+    return 2.0 * static_cast<double>(of.rows * of.depth) * static_cast<double>(of.columns);
+  }
+  [[nodiscard]] ProductPart whole() const { return {0, product.factors.rows, 0, product.factors.columns}; }
+
+  std::vector<Bf16> a, b, y;
+  Bf16Product product;
+};
+
+void product_by_tiles(benchmark::State& state, Factors of) {
+  if (!multiplies_in_tiles(of.product.factors)) return state.SkipWithError("this processor has no tiles of bf16");
   std::vector<float> space(static_cast<size_t>(kProductWorkspace));
-  of.a = a.data(), of.b = b.data();
-  of.a_row = a_turned ? 1 : of.depth, of.a_column = a_turned ? of.rows : 1;
-  of.b_row = b_turned ? 1 : of.columns, of.b_column = b_turned ? of.depth : 1;
-  if (!multiplies_in_tiles(of)) return state.SkipWithError("this processor has no tiles of bf16");
-  const Bf16Product product{.factors = of, .y = y.data(), .y_row = of.columns};
-  for (auto _ : state) multiply_in_tiles(product, {0, of.rows, 0, of.columns}, space.data());
-  set_flops(state, 2.0 * static_cast<double>(of.rows * of.depth) * static_cast<double>(of.columns));
+  for (auto _ : state) multiply_in_tiles(of.product, of.whole(), space.data());
+  set_flops(state, of.flops());
 }
-BENCHMARK_CAPTURE(product_by_tiles, up, {kTokens, kHidden, kIntermediate}, false, true);
-BENCHMARK_CAPTURE(product_by_tiles, up_input_gradient, {kTokens, kIntermediate, kHidden}, false, false);
-BENCHMARK_CAPTURE(product_by_tiles, up_weight_gradient, {kIntermediate, kTokens, kHidden}, true, false);
-BENCHMARK_CAPTURE(product_by_tiles, up_adapter, {kTokens, kHidden, 64}, false, true);
-BENCHMARK_CAPTURE(product_by_tiles, narrow_adapter, {kTokens, kHidden, 8}, false, true);
+
+void product_widened(benchmark::State& state, Factors of) {
+  std::vector<float> space(static_cast<size_t>(widened_workspace(of.product.factors.rows)));
+  for (auto _ : state) multiply_widened(of.product, of.whole(), space.data());
+  set_flops(state, of.flops());
+}
+
+#define LATHE_PRODUCT_BENCH(name, ...)                           \
+  BENCHMARK_CAPTURE(product_by_tiles, name, Factors __VA_ARGS__); \
+  BENCHMARK_CAPTURE(product_widened, name, Factors __VA_ARGS__)
+LATHE_PRODUCT_BENCH(up, {kTokens, kHidden, kIntermediate, false, true});
+LATHE_PRODUCT_BENCH(up_input_gradient, {kTokens, kIntermediate, kHidden, false, false});
+LATHE_PRODUCT_BENCH(up_weight_gradient, {kIntermediate, kTokens, kHidden, true, false});
+LATHE_PRODUCT_BENCH(up_adapter, {kTokens, kHidden, 64, false, true});
+LATHE_PRODUCT_BENCH(narrow_adapter, {kTokens, kHidden, 8, false, true});
+#undef LATHE_PRODUCT_BENCH
 
 // Operations that a causal row needs, 2 a multiplication: not those spent above the diagonal.
 double attention_flops(const AttentionTask& task, int64_t products) {

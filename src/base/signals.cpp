@@ -14,12 +14,24 @@ std::atomic<bool> g_save{false};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 void on_stop(int signal) {
+  const int before = g_stop.exchange(signal);
+  if (before != 0 && before != SIGHUP) _exit(128 + signal);
+}
+
+// A terminal that goes away says so more than once (the kernel, the shell, the session's manager), so this one never
+// leaves at once.
+void on_hangup(int signal) {
   int expected = 0;
-  if (!g_stop.compare_exchange_strong(expected, signal)) _exit(128 + signal);
+  g_stop.compare_exchange_strong(expected, signal);
 }
 
 void on_save(int) {
   g_save = true;
+}
+
+bool ignored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 void install(int signal, void (*handler)(int)) {
@@ -35,6 +47,7 @@ void install(int signal, void (*handler)(int)) {
 void install_signal_handlers() {
   install(SIGTERM, on_stop);
   install(SIGINT, on_stop);
+  if (!ignored(SIGHUP)) install(SIGHUP, on_hangup);  // nohup: the run is to go on
   install(SIGUSR1, on_save);
 }
 
@@ -51,8 +64,11 @@ bool take_save_request() {
 }
 
 void throw_if_stopped() {
-  if (const int signal = stop_signal(); signal != 0) {
-    throw Error(ErrorKind::kInterrupted, signal == SIGINT ? "interrupted (SIGINT)" : "asked to stop (SIGTERM)");
+  switch (stop_signal()) {
+    case 0: return;
+    case SIGINT: throw Error(ErrorKind::kInterrupted, "interrupted (SIGINT)");
+    case SIGHUP: throw Error(ErrorKind::kInterrupted, "the terminal went away (SIGHUP)");
+    default: throw Error(ErrorKind::kInterrupted, "asked to stop (SIGTERM)");
   }
 }
 

@@ -17,9 +17,9 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;          // ops/linear.cpp
-constexpr int64_t kWidenedRows = 1024, kWidenedInner = 2048;  // ops/product.cpp
-constexpr int64_t kWidenedColumns = 1024;
+constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // ops/linear.cpp
+constexpr int64_t kWidenedFactors = int64_t{869} << 9, kWidenedSums = 1024,
+                  kWidenedMostRows = 2016;                                  // kernels/product.h
 constexpr int64_t kFewestInTiles = 8, kTileWorkspace = int64_t{804} << 10;  // kernels/product.h
 constexpr int64_t kDoraPiece = int64_t{1} << 18;                            // model/dora.cpp, ops/columns.cpp
 constexpr int64_t kFixed = 128 << 10;          // a margin: tiny shapes were seen 85 KB beyond the terms named
@@ -211,11 +211,9 @@ int64_t embedding_scratch(const Work& w) {
   return !w.table_trains ? 0 : (3 * 4 + w.e) * w.t * w.h;  // rows of tokens that occur: what was, what comes, their sum
 }
 
-/// Blocks of a product [m,k] [k,n] that goes by fp32.
-int64_t widened_bytes(int64_t m, int64_t k, int64_t n) {
-  const int64_t rows = std::min(m, kWidenedRows), inner = std::min(k, kWidenedInner),
-                columns = std::min(n, kWidenedColumns);
-  return 4 * (rows * inner + inner * columns + rows * columns);
+/// What a product with m rows that goes by fp32 lays out and adds up for each thread.
+int64_t widened_bytes(int64_t m, int64_t /*k*/, int64_t /*n*/) {
+  return num_threads() * (kWidenedFactors + kWidenedSums * std::min(m, kWidenedMostRows));
 }
 
 /// Pieces of the factors that are laid out anew for each thread, where the processor multiplies bf16 in tiles or has

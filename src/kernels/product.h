@@ -1,5 +1,6 @@
 #pragma once
-// Products of two bf16 matrices by tiles (AMX). Sums are fp32 over the whole depth in one order, whatever part of the
+// Products of two matrices of a 16-bit type where libraries have none that are fast: by tiles of bf16 (AMX), or by fp32
+// on processors without products of the type. Sums are fp32 over the whole depth in one order, whatever part of the
 // result a thread has, and rounded once. Nothing is kept laid out between calls: factors are read where they lie, or a
 // piece at a time into the workspace.
 //
@@ -8,31 +9,37 @@
 #include <cstdint>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 
 namespace lathe::kernels {
 
 /// a b.
-struct Bf16Factors {
+template <typename T>
+struct FactorsOf {
   int64_t rows = 0, depth = 0, columns = 0;
-  const Bf16* a = nullptr;  ///< [M,K], element [m,k] at a[m · a_row + k · a_column]
+  const T* a = nullptr;  ///< [M,K], element [m,k] at a[m · a_row + k · a_column]
   int64_t a_row = 0, a_column = 0;
-  const Bf16* b = nullptr;  ///< [K,N]
+  const T* b = nullptr;  ///< [K,N]
   int64_t b_row = 0, b_column = 0;
 };
 
 /// y = a b, y += a b, or y = a b + bias. With a second pair of factors, as an adapter's, that is rounded, the second
 /// product added, and their sum rounded: as two calls would, but y is not written and read again in between.
-struct Bf16Product {
-  Bf16Factors factors;
-  Bf16Factors beside;  ///< of the same rows and columns, or all zero: none
-  Bf16* y = nullptr;   ///< [M,N], the columns of a row next to one another
+template <typename T>
+struct ProductOf {
+  FactorsOf<T> factors;
+  FactorsOf<T> beside;  ///< of the same rows and columns, or all zero: none
+  T* y = nullptr;       ///< [M,N], the columns of a row next to one another
   int64_t y_row = 0;
   bool add = false;
-  const Bf16* bias = nullptr;  ///< [N], for every row; not with `add`
+  const T* bias = nullptr;  ///< [N], for every row; not with `add`
 };
 
-/// The part of a result that a call works out. Both begin at multiples of kProductUnit and end at one or with the
-/// whole.
+using Bf16Factors = FactorsOf<Bf16>;
+using Bf16Product = ProductOf<Bf16>;
+
+/// The part of a result that a call works out. By tiles, rows and columns begin at multiples of kProductUnit and end at
+/// one or with the whole.
 struct ProductPart {
   int64_t first_row, rows, first_column, columns;
 };
@@ -45,5 +52,19 @@ inline constexpr int64_t kProductWorkspace = int64_t{201} << 10;  ///< floats th
 [[nodiscard]] bool multiplies_in_tiles(const Bf16Factors& factors);
 /// Only where it does, with all factors.
 void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, float* workspace);
+
+inline constexpr int64_t kWidenedRows = 12, kWidenedColumns = 64;       ///< parts of such multiples waste nothing
+inline constexpr int64_t kWidenedMostRows = 2016, kWidenedWidth = 256;  ///< whose sums are added up at once
+inline constexpr int64_t kWidenedFactors = 111'232;                     ///< floats, of pieces laid out
+/// Floats that multiply_widened needs for a part of so many rows.
+[[nodiscard]] constexpr int64_t widened_workspace(int64_t rows) {
+  const int64_t most =
+      rows < kWidenedMostRows ? (rows + kWidenedRows - 1) / kWidenedRows * kWidenedRows : kWidenedMostRows;
+  return kWidenedFactors + most * kWidenedWidth;
+}
+/// By fp32, on any processor: factors are widened while they are laid out.  @param product each factor with one stride
+/// of 1; T is Bf16 or F16
+template <typename T>
+void multiply_widened(const ProductOf<T>& product, const ProductPart& part, float* workspace);
 
 }  // namespace lathe::kernels

@@ -13,16 +13,8 @@ namespace {
 
 constexpr int64_t kWidenedAtOnce = int64_t{1} << 21;  // elements
 
-bool all_fit_tiles(const at::Tensor& a, const at::Tensor& b, const Factors& adapter) {
-  return fits_tiles(a, b) && (!adapter.defined() || fits_tiles(adapter.a, adapter.b));
-}
-
-at::Tensor without_tiles(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!bias.defined()) return product(x, weight.t());
-  if (!widens(x)) return at::linear(x, weight, bias);
-  at::Tensor y = bias.repeat({x.size(0), 1});
-  product_into(y, x, weight.t(), true);
-  return y;
+bool all_own(const at::Tensor& a, const at::Tensor& b, const Factors& adapter) {
+  return is_own(a, b) && (!adapter.defined() || is_own(adapter.a, adapter.b));
 }
 
 }  // namespace
@@ -31,17 +23,17 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   LATHE_EXPECT(x, ({kAny, kAny}));
   LATHE_EXPECT(weight, ({kAny, x.size(1)}), x.scalar_type());
   if (bias.defined()) LATHE_EXPECT(bias, ({weight.size(0)}), x.scalar_type());
-  if (all_fit_tiles(x, weight.t(), adapter)) {
+  if (all_own(x, weight.t(), adapter)) {
     const ProfileScope profiled(ProfileKind::kOp, adapter.defined() ? "x W^T + a_x B^T" : "x W^T", weight.size(0),
                                 weight.size(1));
     at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
-    tiled_product_into(y, x, weight.t(), {.bias = bias, .factors = adapter});
+    own_product_into(y, x, weight.t(), {.bias = bias, .factors = adapter});
     return y;
   }
   at::Tensor y;
   {
     const ProfileScope profiled(ProfileKind::kOp, "x W^T", weight.size(0), weight.size(1));
-    y = without_tiles(x, weight, bias);
+    y = bias.defined() ? at::linear(x, weight, bias) : product(x, weight.t());
   }
   add_factors(y, adapter);
   return y;
@@ -53,10 +45,10 @@ void linear_input_gradient(const at::Tensor& dy, const at::Tensor& weight, at::T
   const bool fresh = !dx.defined();
   if (fresh) dx = at::empty({dy.size(0), weight.size(1)}, dy.options());
   LATHE_EXPECT(dx, ({dy.size(0), weight.size(1)}), dy.scalar_type());
-  if (dx.stride(1) == 1 && all_fit_tiles(dy, weight, adapter)) {
+  if (dx.stride(1) == 1 && all_own(dy, weight, adapter)) {
     const ProfileScope profiled(ProfileKind::kOp, adapter.defined() ? "dy W + da_x A" : "dy W", weight.size(0),
                                 weight.size(1));
-    return tiled_product_into(dx, dy, weight, {.y = !fresh, .factors = adapter});
+    return own_product_into(dx, dy, weight, {.y = !fresh, .factors = adapter});
   }
   {
     const ProfileScope profiled(ProfileKind::kOp, "dy W", weight.size(0), weight.size(1));

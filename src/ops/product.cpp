@@ -15,29 +15,50 @@
 namespace lathe::ops {
 namespace {
 
-// Blocks large enough for fp32 products at full speed, small enough to add little to a step (config/plan.cpp counts
-// them).
-constexpr int64_t kRows = 1024, kInner = 2048, kColumns = 1024;
-
-/// fp32 values of a block in the order in which they lie in memory; a view of the buffer.
-at::Tensor widened(const at::Tensor& block, const at::Tensor& buffer) {
-  const bool by_column = block.stride(0) == 1 && block.stride(1) != 1;
-  const at::Tensor from = by_column ? block.t() : block;
-  at::Tensor wide = buffer.narrow(0, 0, from.numel()).view(from.sizes());
-  wide.copy_(from);
-  return by_column ? wide.t() : wide;
+/// Of a dimension of one element any stride will do; a tensor may say some other one.
+int64_t stride_of(const at::Tensor& factor, int64_t dim) {
+  return factor.size(dim) == 1 ? 1 : factor.stride(dim);
 }
 
-kernels::Bf16Factors bf16_factors(const at::Tensor& a, const at::Tensor& b) {
+bool has_unit_stride(const at::Tensor& factor) {
+  return stride_of(factor, 0) == 1 || stride_of(factor, 1) == 1;
+}
+
+at::Tensor with_unit_stride(const at::Tensor& factor) {
+  return has_unit_stride(factor) ? factor : factor.contiguous();
+}
+
+template <typename T>
+kernels::FactorsOf<T> factors_of(const at::Tensor& a, const at::Tensor& b) {
   return {.rows = a.size(0),
           .depth = a.size(1),
           .columns = b.size(1),
-          .a = elements<kernels::Bf16>(a),
-          .a_row = a.stride(0),
-          .a_column = a.stride(1),
-          .b = elements<kernels::Bf16>(b),
-          .b_row = b.stride(0),
-          .b_column = b.stride(1)};
+          .a = elements<T>(a),
+          .a_row = stride_of(a, 0),
+          .a_column = stride_of(a, 1),
+          .b = elements<T>(b),
+          .b_row = stride_of(b, 0),
+          .b_column = stride_of(b, 1)};
+}
+
+template <typename T>
+kernels::ProductOf<T> product_of(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b,
+                                 const Addends& addends) {
+  LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
+  LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
+  LATHE_ASSERT(y.stride(1) == 1 || y.size(1) == 1);
+  kernels::ProductOf<T> product;
+  product.factors = factors_of<T>(a, b);
+  if (addends.factors.defined()) {
+    LATHE_EXPECT(addends.factors.a, ({a.size(0), kAny}), a.scalar_type());
+    LATHE_EXPECT(addends.factors.b, ({addends.factors.a.size(1), b.size(1)}), a.scalar_type());
+    product.beside = factors_of<T>(addends.factors.a, addends.factors.b);
+  }
+  product.y = mutable_elements<T>(y);
+  product.y_row = y.stride(0);
+  product.add = addends.y;
+  if (addends.bias.defined()) product.bias = elements<T>(addends.bias);
+  return product;
 }
 
 /// Of the most that a thread gets, how much it would be if all got the same.
@@ -45,91 +66,83 @@ double evenness(int64_t units, int64_t threads) {
   return static_cast<double>(units) / static_cast<double>(at::divup(units, threads) * threads);
 }
 
-/// On all threads, each with its columns or its rows.
-void multiply_in_tiles(const kernels::Bf16Product& product) {
+struct Units {
+  int64_t rows, columns;
+};
+
+/// body(part, workspace) on all threads, each with its columns or its rows, whole units of them.
+template <typename Floats, typename Body>
+void for_each_part(int64_t num_rows, int64_t num_columns, Units unit, const Floats& workspace_of, const Body& body) {
   const int64_t threads = at::get_num_threads();
-  const kernels::Bf16Factors& of = product.factors;
-  const int64_t rows = at::divup(of.rows, kernels::kProductUnit);
-  const int64_t columns = at::divup(of.columns, kernels::kProductUnit);
+  const int64_t rows = at::divup(num_rows, unit.rows), columns = at::divup(num_columns, unit.columns);
   const bool by_rows = evenness(rows, threads) > evenness(columns, threads);
-  const MemoryClass memory_class = MemoryScope::current();
   at::parallel_for(0, by_rows ? rows : columns, 1, [&](int64_t begin, int64_t end) {
-    const MemoryScope scope(memory_class);
-    const at::Tensor workspace = at::empty({kernels::kProductWorkspace}, at::dtype(at::kFloat));
-    const int64_t first = begin * kernels::kProductUnit, last = end * kernels::kProductUnit;
-    const kernels::ProductPart part = by_rows
-                                          ? kernels::ProductPart{first, std::min(last, of.rows) - first, 0, of.columns}
-                                          : kernels::ProductPart{0, of.rows, first, std::min(last, of.columns) - first};
-    kernels::multiply_in_tiles(product, part, mutable_elements<float>(workspace));
+    const MemoryScope scope(MemoryClass::kWorkspace);
+    kernels::ProductPart part{0, num_rows, 0, num_columns};
+    if (by_rows) {
+      part.first_row = begin * unit.rows;
+      part.rows = std::min(end * unit.rows, num_rows) - part.first_row;
+    } else {
+      part.first_column = begin * unit.columns;
+      part.columns = std::min(end * unit.columns, num_columns) - part.first_column;
+    }
+    const at::Tensor workspace = at::empty({workspace_of(part)}, at::dtype(at::kFloat));
+    body(part, mutable_elements<float>(workspace));
   });
 }
 
-at::Tensor buffer_of(int64_t rows, int64_t columns) {
-  return at::empty({rows * columns}, at::dtype(at::kFloat));
+void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
+  const kernels::Bf16Product product = product_of<kernels::Bf16>(y, a, b, addends);
+  for_each_part(
+      a.size(0), b.size(1), {kernels::kProductUnit, kernels::kProductUnit},
+      [](const kernels::ProductPart&) { return kernels::kProductWorkspace; },
+      [&](const kernels::ProductPart& part, float* space) { kernels::multiply_in_tiles(product, part, space); });
+}
+
+/// product_into by fp32, any strides.
+void any_widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
+  const bool in_place = y.stride(1) == 1;
+  const at::Tensor place = in_place ? y : y.contiguous();
+  widened_product_into(place, with_unit_stride(a), with_unit_stride(b), {.y = add});
+  if (!in_place) y.copy_(place);
 }
 
 }  // namespace
 
 bool fits_tiles(const at::Tensor& a, const at::Tensor& b) {
-  return a.is_cpu() && a.scalar_type() == at::kBFloat16 && kernels::multiplies_in_tiles(bf16_factors(a, b));
-}
-
-void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
-  LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
-  LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
-  LATHE_ASSERT(y.stride(1) == 1);
-  kernels::Bf16Product product;
-  product.factors = bf16_factors(a, b);
-  if (addends.factors.defined()) {
-    LATHE_EXPECT(addends.factors.a, ({a.size(0), kAny}), a.scalar_type());
-    LATHE_EXPECT(addends.factors.b, ({addends.factors.a.size(1), b.size(1)}), a.scalar_type());
-    product.beside = bf16_factors(addends.factors.a, addends.factors.b);
-  }
-  product.y = mutable_elements<kernels::Bf16>(y);
-  product.y_row = y.stride(0);
-  product.add = addends.y;
-  if (addends.bias.defined()) product.bias = elements<kernels::Bf16>(addends.bias);
-  const MemoryScope scope(MemoryClass::kWorkspace);
-  multiply_in_tiles(product);
+  return a.is_cpu() && a.scalar_type() == at::kBFloat16 &&
+         kernels::multiplies_in_tiles(factors_of<kernels::Bf16>(a, b));
 }
 
 bool widens(const at::Tensor& factor) {
   return factor.is_cpu() && !multiplies(to_dtype(factor.scalar_type()));
 }
 
-void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
+bool is_own(const at::Tensor& a, const at::Tensor& b) {
+  return widens(a) ? has_unit_stride(a) && has_unit_stride(b) : fits_tiles(a, b);
+}
+
+void own_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
+  if (widens(a)) return widened_product_into(y, a, b, addends);
+  tiled_product_into(y, a, b, addends);
+}
+
+void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
   LATHE_EXPECT(a, ({kAny, kAny}));
-  LATHE_EXPECT(b, ({a.size(1), kAny}), a.scalar_type());
-  LATHE_EXPECT(y, ({a.size(0), b.size(1)}), a.scalar_type());
-  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
-  const MemoryScope scope(MemoryClass::kWorkspace);
-  const int64_t rows = std::min(m, kRows), inner = std::min(k, kInner), columns = std::min(n, kColumns);
-  const at::Tensor a_buffer = buffer_of(rows, inner), b_buffer = buffer_of(inner, columns),
-                   sums = buffer_of(rows, columns);
-  for (int64_t column = 0; column < n; column += kColumns) {
-    const int64_t width = std::min(kColumns, n - column);
-    for (int64_t row = 0; row < m; row += kRows) {
-      const int64_t height = std::min(kRows, m - row);
-      at::Tensor place = y.narrow(0, row, height).narrow(1, column, width);
-      at::Tensor sum = sums.narrow(0, 0, height * width).view({height, width});
-      if (add) sum.copy_(place);
-      for (int64_t at = 0; at < k; at += kInner) {
-        const int64_t depth = std::min(kInner, k - at);
-        const at::Tensor left = widened(a.narrow(0, row, height).narrow(1, at, depth), a_buffer);
-        const at::Tensor right = widened(b.narrow(0, at, depth).narrow(1, column, width), b_buffer);
-        if (add || at > 0) {
-          sum.addmm_(left, right);
-        } else {
-          at::mm_out(sum, left, right);
-        }
-      }
-      place.copy_(sum);
-    }
-  }
+  const auto run = [&](auto element) {
+    const auto product = product_of<decltype(element)>(y, a, b, addends);
+    for_each_part(
+        a.size(0), b.size(1), {kernels::kWidenedRows, kernels::kWidenedColumns},
+        [](const kernels::ProductPart& part) { return kernels::widened_workspace(part.rows); },
+        [&](const kernels::ProductPart& part, float* space) { kernels::multiply_widened(product, part, space); });
+  };
+  if (a.scalar_type() == at::kHalf) return run(kernels::F16());
+  LATHE_ASSERT(a.scalar_type() == at::kBFloat16);
+  run(kernels::Bf16());
 }
 
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
-  if (widens(a)) return widened_product_into(y, a, b, add);
+  if (widens(a)) return any_widened_product_into(y, a, b, add);
   if (y.stride(1) == 1 && fits_tiles(a, b)) return tiled_product_into(y, a, b, {.y = add});
   at::Tensor place = y;
   if (add) {

@@ -15,22 +15,24 @@ struct Factors {
   [[nodiscard]] bool defined() const { return a.defined(); }
 };
 
-/// Whether the processor has tiles (AMX) and these factors fit them (kernels/product.h). Everything else goes to
-/// oneDNN, which compiles its kernels anew for every number of rows.
+/// Whether the processor has tiles (AMX) and these factors fit them (kernels/product.h).
 [[nodiscard]] bool fits_tiles(const at::Tensor& a, const at::Tensor& b);
-/// What may be added to a product that goes by tiles.
+/// Whether products of bf16 or fp16 go by fp32 here, factors widened as they are laid out: on processors that have no
+/// products of the type (base/processor.h).
+[[nodiscard]] bool widens(const at::Tensor& factor);
+/// Whether a product of these goes by kernels of our own, one of the two ways above. Everything else goes to oneDNN and
+/// MKL; oneDNN compiles its kernels for bf16 anew for every number of rows.
+[[nodiscard]] bool is_own(const at::Tensor& a, const at::Tensor& b);
+
+/// What may be added to a product that is_own.
 struct Addends {
   bool y = false;   ///< what the place holds already
   at::Tensor bias;  ///< [N], contiguous, for every row, not with y; may be undefined
-  Factors factors;  ///< which fit as well: their product, after all else is rounded
+  Factors factors;  ///< which are own as well: their product, after all else is rounded
 };
-/// product_into by that way, only where they fit.  @param y columns of a row next to one another
-void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
-
-/// Whether those of bf16 or fp16 go by fp32 here: factors are widened a block at a time, the blocks multiplied in fp32,
-/// and their sum rounded. On processors that have no products of the type (base/processor.h).
-[[nodiscard]] bool widens(const at::Tensor& factor);
-/// product_into by that way, whatever the processor.
-void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add);
+/// product_into by kernels of our own, only where it is_own.  @param y columns of a row next to one another
+void own_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
+/// The same by fp32, whatever the processor.  @param a bf16 or fp16, as all of them; one stride of each factor is 1
+void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
 
 }  // namespace lathe::ops

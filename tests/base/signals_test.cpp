@@ -39,6 +39,29 @@ TEST(SignalsDeathTest, SecondStopLeavesAtOnce) {
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(128 + SIGINT), "");
 }
 
+TEST(SignalsDeathTest, HangupsStopAndNeverLeaveAtOnce) {
+  const auto run = [] {
+    install_signal_handlers();
+    ::raise(SIGHUP);
+    ::raise(SIGHUP);
+    if (stop_signal() != SIGHUP) std::_Exit(1);
+    ::raise(SIGTERM);  // the same event, said by somebody else
+    ::raise(SIGHUP);
+    std::_Exit(stop_signal() == SIGTERM ? 0 : 2);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST(SignalsDeathTest, HangupIsIgnoredUnderNohup) {
+  const auto run = [] {
+    std::signal(SIGHUP, SIG_IGN);
+    install_signal_handlers();
+    ::raise(SIGHUP);
+    std::_Exit(stop_signal());
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST(SignalsDeathTest, SaveRequestIsTakenOnce) {
   const auto run = [] {
     install_signal_handlers();

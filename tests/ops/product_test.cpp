@@ -26,8 +26,8 @@ struct Shape {
   int64_t m, k, n;
 };
 
-// One block, parts of blocks, and more than one block in each direction.
-constexpr Shape kShapes[] = {{1, 1, 1}, {5, 12, 7}, {3, 2050, 9}, {1030, 40, 33}, {9, 40, 1100}, {1025, 2049, 1025}};
+// Threads with columns and threads with rows, the last with less than a unit, and some with nothing.
+constexpr Shape kShapes[] = {{1, 1, 1}, {5, 12, 7}, {3, 2050, 9}, {1030, 40, 33}, {9, 40, 1100}, {1025, 600, 321}};
 
 TEST(Product, WidenedIsRoundedOnce) {
   for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
@@ -41,9 +41,9 @@ TEST(Product, WidenedIsRoundedOnce) {
         SCOPED_TRACE(::testing::Message() << s.m << ' ' << s.k << ' ' << s.n << ' ' << turned);
         const at::Tensor left = turned ? a : a.contiguous(), right = turned ? b : b.contiguous();
         const at::Tensor y = at::empty_like(before), sum = before.clone();
-        widened_product_into(y, left, right, false);
+        widened_product_into(y, left, right, {});
         expect_rounded_once(y, exact, magnitudes);
-        widened_product_into(sum, left, right, true);
+        widened_product_into(sum, left, right, {.y = true});
         expect_rounded_once(sum, exact + before.to(at::kDouble), magnitudes + before.to(at::kDouble).abs());
       }
     }
@@ -52,7 +52,7 @@ TEST(Product, WidenedIsRoundedOnce) {
 
 TEST(Product, WidenedWritesItsPlaceAlone) {
   const at::Tensor whole = at::full({4, 10}, 7, at::kBFloat16), ones = at::ones({4, 3}, at::kBFloat16);
-  widened_product_into(whole.narrow(1, 2, 5), ones, at::ones({3, 5}, at::kBFloat16), false);
+  widened_product_into(whole.narrow(1, 2, 5), ones, at::ones({3, 5}, at::kBFloat16), {});
   EXPECT_TRUE(whole.narrow(1, 2, 5).eq(3).all().item<bool>());
   EXPECT_TRUE(whole.narrow(1, 0, 2).eq(7).all().item<bool>());
   EXPECT_TRUE(whole.narrow(1, 7, 3).eq(7).all().item<bool>());
@@ -64,10 +64,27 @@ TEST(Product, WidenedOverflowsAsTheTypeDoes) {
   a[1][0] = std::numeric_limits<double>::quiet_NaN();
   a[2].zero_();
   const at::Tensor y = at::empty({3, 1}, at::kHalf);
-  widened_product_into(y, a, b, false);
+  widened_product_into(y, a, b, {});
   EXPECT_TRUE(std::isinf(y[0].item<float>()));
   EXPECT_TRUE(std::isnan(y[1].item<float>()));
   EXPECT_EQ(y[2].item<float>(), 0);
+}
+
+/// Factors and a place whose neighbours lie apart, or of one row or column with a stride that says nothing.
+TEST(Product, AnyStridesWillDo) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const at::Tensor a = draw({10, 24}, 1).to(type).slice(0, 0, 10, 2).slice(1, 0, 24, 2);
+    const at::Tensor b = draw({24, 14}, 2).to(type).slice(0, 0, 24, 2).slice(1, 0, 14, 2);
+    const double bound = type == at::kFloat ? 1e-6 : 4 * half_unit(type);
+    for (const at::Tensor& left : {a, a.narrow(0, 3, 1), a.narrow(1, 2, 1)}) {
+      for (const at::Tensor& right : {b, b.narrow(1, 2, 1), b.narrow(1, 1, 5)}) {
+        const at::Tensor factor = right.narrow(0, 0, left.size(1));
+        const at::Tensor place = at::zeros({2 * factor.size(1), left.size(0)}, type).t().slice(1, 0, c10::nullopt, 2);
+        product_into(place, left, factor, true);
+        EXPECT_LE(testing::relative(place, at::mm(left.to(at::kDouble), factor.to(at::kDouble))), bound);
+      }
+    }
+  }
 }
 
 TEST(Product, IsWhatTheProcessorDoesOrWidened) {

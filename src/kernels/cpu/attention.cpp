@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/attention_bf16.h"
+#include "kernels/cpu/rounded_up.h"
 #include "kernels/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,7 +22,7 @@ constexpr int64_t kQueryBlock = 48;  // queries whose scores exist at once, a mu
 constexpr int64_t kPadding = 16;     // floats of the widest vector: rows of the workspace are whole vectors
 
 inline int64_t padded(int64_t count) {
-  return (count + kPadding - 1) / kPadding * kPadding;
+  return rounded_up(count, kPadding);
 }
 
 /// Pieces of one workspace, handed out in order.

@@ -22,6 +22,7 @@
 #endif
 
 #include "kernels/bf16.h"
+#include "kernels/cpu/rounded_up.h"
 
 // Of AVX-512 only what every processor with AVX512_BF16 has. Compilers make no tiles of their own accord: AMX stands
 // only where bf16_tiles.h writes it.
@@ -33,10 +34,6 @@ namespace lathe::kernels::bf16_pairs {
 constexpr int64_t kLanes = 16;      // fp32, or pairs, of a vector
 constexpr int64_t kPanel = 64;      // columns of a panel
 constexpr int64_t kBlockRows = 96;  // rows that meet a panel together: whole tiles of either products
-
-constexpr int64_t rounded_up(int64_t count, int64_t unit) {
-  return (count + unit - 1) / unit * unit;
-}
 }  // namespace lathe::kernels::bf16_pairs
 
 LATHE_BF16_PAIRS_BEGIN

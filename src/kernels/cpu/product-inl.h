@@ -17,11 +17,12 @@ struct Strided {
   int64_t row, column;
 };
 
-// What fits in the registers beside one vector of each factor: 32 of them with AVX-512, 16 with AVX2.
+// What fits in the registers beside a row's vectors of b and one element of a: 32 of them with AVX-512, 16 with AVX2.
+constexpr int kTileRows = 6;
 #if HWY_TARGET <= HWY_AVX3
-constexpr int kTileRows = 6, kTileVectors = 4;
+constexpr int kTileVectors = 4;
 #else
-constexpr int kTileRows = 4, kTileVectors = 2;
+constexpr int kTileVectors = 2;
 #endif
 
 /// kRows × (kVectors · lanes) of C (+)= A B over `depth`.
