@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/processor.h"
 #include "config/model_shape.h"
 #include "kernels/adamw.h"
 #include "model/head.h"
@@ -37,6 +38,12 @@ constexpr int64_t kStateElements = int64_t{1} << 25;  // far beyond any cache
 
 at::Tensor random(at::IntArrayRef sizes, at::ScalarType type = at::kBFloat16) {
   return at::randn(sizes, at::dtype(at::kFloat)).to(type);
+}
+
+/// What the peak and ATen's kernels are measured in: bf16, but fp32 where the processor has no products of bf16 and
+/// anybody would choose that. Lathe's ops compute in bf16 on either.
+at::ScalarType fast_type() {
+  return multiplies(DType::kBF16) ? at::kBFloat16 : at::kFloat;
 }
 
 using Body = std::function<void()>;
@@ -70,7 +77,7 @@ void add_bytes(const std::string& name, int64_t bytes, const std::function<Body(
 
 void add_peak() {
   add_flops("peak", 2.0 * kCube * kCube * kCube, []() -> Body {
-    const at::Tensor a = random({kCube, kCube}), b = random({kCube, kCube});
+    const at::Tensor a = random({kCube, kCube}, fast_type()), b = random({kCube, kCube}, fast_type());
     at::Tensor c = at::empty_like(a);
     return [a, b, c]() mutable { at::mm_out(c, a, b); };
   });
@@ -94,7 +101,7 @@ void add_attention(const ModelShape& shape, int64_t length) {
   });
   // Keys and values of its shared heads are spread out beforehand, for nothing.
   add_flops("aten_attention/" + suffix, flops, [=]() -> Body {
-    const auto make = [=] { return random({rows, length, heads, dim}).transpose(1, 2); };
+    const auto make = [=] { return random({rows, length, heads, dim}, fast_type()).transpose(1, 2); };
     const at::Tensor q = make(), k = make(), v = make(), dout = make();
     return [=] {
       const auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, true);
@@ -131,13 +138,13 @@ void add_head(const ModelShape& shape) {
     };
   });
   add_flops("aten_head", flops, [=]() -> Body {
-    const at::Tensor matrix = random({vocabulary, hidden}), x = random({kHeadTokens, hidden});
+    const at::Tensor matrix = random({vocabulary, hidden}, fast_type()), x = random({kHeadTokens, hidden}, fast_type());
     const at::Tensor labels = at::full({kHeadTokens}, 7, at::dtype(at::kLong));
     return [=] {
       const at::Tensor log_p = at::log_softmax(at::mm(x, matrix.t()).to(at::kFloat), 1);
       at::Tensor dlogits = at::exp(log_p);
       dlogits.scatter_add_(1, labels.unsqueeze(1), at::full({kHeadTokens, 1}, -1.0, log_p.options()));
-      benchmark::DoNotOptimize(at::mm((dlogits / kHeadTokens).to(at::kBFloat16), matrix));
+      benchmark::DoNotOptimize(at::mm((dlogits / kHeadTokens).to(fast_type()), matrix));
     };
   });
 }
@@ -175,10 +182,11 @@ void add_lora_linear(const ModelShape& shape) {
   });
   // As autocast runs peft's module: fp32 adapters rounded for each product, their output scaled and added.
   add_flops("aten_lora_linear", flops, [=]() -> Body {
-    const at::Tensor weight = random({out, in}), x = random({kLoraTokens, in}), dy = random({kLoraTokens, out});
+    const at::Tensor weight = random({out, in}, fast_type());
+    const at::Tensor x = random({kLoraTokens, in}, fast_type()), dy = random({kLoraTokens, out}, fast_type());
     const at::Tensor a = random({kRank, in}, at::kFloat), b = random({out, kRank}, at::kFloat);
     return [=] {
-      const at::Tensor narrow_a = a.to(at::kBFloat16), narrow_b = b.to(at::kBFloat16);
+      const at::Tensor narrow_a = a.to(fast_type()), narrow_b = b.to(fast_type());
       const at::Tensor low = at::linear(x, narrow_a);
       benchmark::DoNotOptimize(at::linear(x, weight) + at::linear(low, narrow_b) * 0.25);
       const at::Tensor scaled = dy * 0.25, dlow = at::mm(scaled, narrow_b);

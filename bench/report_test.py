@@ -64,6 +64,16 @@ class ReportTest(unittest.TestCase):
         self.assertIn("widened", plain)
         self.assertNotIn("quoted as", plain)
 
+    def test_the_peak_is_of_the_type_that_the_processor_multiplies(self):
+        measured = {"shape": SHAPE, "rounds": [{"attention/512": 4e11, "peak": 1e12, "aten_attention/512": 1e11}]}
+        document = run(lora_2rows(300, peft=100), kernels=(measured,))
+        self.assertIn("Peak, bf16,", report.page([document]))
+        self.assertIn("Peak, fp32,", report.page([{**document, "machine": {**MACHINE, "instructions": ["avx2"]}}]))
+
+    def test_rows_that_the_last_run_left_out_come_from_the_one_before(self):
+        whole, part = run(lora_2rows(300, peft=100), result("lora_8rows", 300, {PEFT.name: [sample(200)]})), run(lora_2rows(300, peft=100))
+        self.assertIn("those of one step, LoRA, 8 rows", report.page([whole, part]))
+
     def test_each_kind_of_processor_has_its_page_notes_and_figures(self):
         document = run(lora_2rows(300, peft=200))
         tiles = {**document, "machine": {**MACHINE, "instructions": ["avx512_bf16", "amx_bf16"]}}

@@ -2,6 +2,7 @@
 import statistics
 
 from figures import Figure, beside, judged_figure, kernel_figures, samples_of, shown_value
+from machine import multiplies_bf16
 from peers import NOT_RUN
 from workloads import WORKLOADS
 
@@ -77,8 +78,8 @@ def memory_table(results: list[dict]) -> str:
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def kernels_table(measured: list[dict]) -> str:
-    """measured: one a run."""
+def kernels_table(measured: list[dict], peak_type: str) -> str:
+    """measured: one a run. peak_type: what the peak and ATen's kernels are measured in."""
     if not measured:
         return ""
     runs = [kernel_figures(one) for one in measured]
@@ -89,7 +90,7 @@ def kernels_table(measured: list[dict]) -> str:
         ratios = joined([shown_value(figure.ratio, "×") for figure in made])
         lines.append(f"| {made[0].title} | {joined([f.ours for f in made])} | {shares} | {joined([f.theirs for f in made])} | {ratios} |")
     peaks = [statistics.median(one["peak"] for one in run["rounds"]) / 1e9 for run in measured]
-    return "\n".join(lines) + f"\n\nPeak, bf16, 2048 × 2048 × 2048, measured between these: {joined([f'{peak:.0f}' for peak in peaks])} GFLOP/s."
+    return "\n".join(lines) + f"\n\nPeak, {peak_type}, 2048 × 2048 × 2048, measured between these: {joined([f'{peak:.0f}' for peak in peaks])} GFLOP/s."
 
 
 def rates_table(results: list[dict]) -> str:
@@ -126,7 +127,9 @@ def shape_section(shape: str, documents: list[dict]) -> str:
             blocks.append(workload_section(name, [result for result, _ in pairs], [document for _, document in pairs]))
     blocks.append(f"Not run: {'; '.join(NOT_RUN)}.")
     kernels = [one for document in documents for one in document.get("kernels", []) if one["shape"] == shape and one["rounds"]]
-    latest = list(by_run[-1].values())
-    blocks += ["### Kernels" if kernels else "", kernels_table(kernels), "### Memory, planned and counted" if latest else "",
-               memory_table(latest), "### The machine's matrix products" if latest else "", rates_table(latest)]
+    latest = list({name: result for run in by_run for name, result in run.items()}.values())
+    peak_type = "bf16" if multiplies_bf16(documents[-1]["machine"]["instructions"]) else "fp32"
+    blocks += ["### Kernels" if kernels else "", kernels_table(kernels, peak_type),
+               "### Memory, planned and counted" if latest else "", memory_table(latest),
+               "### The machine's matrix products" if latest else "", rates_table(latest)]
     return "\n\n".join(block for block in blocks if block)
