@@ -258,6 +258,8 @@ struct Factors {
     of.b_row = b_turned ? 1 : columns, of.b_column = b_turned ? depth : 1;
     product.y = y.data(), product.y_row = columns;
   }
+  Factors(const Factors&) = delete;  // the product points into the vectors
+  Factors& operator=(const Factors&) = delete;
   [[nodiscard]] double flops() const {
     const Bf16Factors& of = product.factors;
     return 2.0 * static_cast<double>(of.rows * of.depth) * static_cast<double>(of.columns);
@@ -281,7 +283,7 @@ void product_widened(benchmark::State& state, Factors of) {
   set_flops(state, of.flops());
 }
 
-#define LATHE_PRODUCT_BENCH(name, ...)                           \
+#define LATHE_PRODUCT_BENCH(name, ...)                            \
   BENCHMARK_CAPTURE(product_by_tiles, name, Factors __VA_ARGS__); \
   BENCHMARK_CAPTURE(product_widened, name, Factors __VA_ARGS__)
 LATHE_PRODUCT_BENCH(up, {kTokens, kHidden, kIntermediate, false, true});

@@ -10,6 +10,7 @@
 
 #include "kernels/bf16.h"
 #include "kernels/f16.h"
+#include "kernels/rounded_up.h"
 
 namespace lathe::kernels {
 
@@ -58,8 +59,7 @@ inline constexpr int64_t kWidenedMostRows = 2016, kWidenedWidth = 256;  ///< who
 inline constexpr int64_t kWidenedFactors = 111'232;                     ///< floats, of pieces laid out
 /// Floats that multiply_widened needs for a part of so many rows.
 [[nodiscard]] constexpr int64_t widened_workspace(int64_t rows) {
-  const int64_t most =
-      rows < kWidenedMostRows ? (rows + kWidenedRows - 1) / kWidenedRows * kWidenedRows : kWidenedMostRows;
+  const int64_t most = rows < kWidenedMostRows ? rounded_up(rows, kWidenedRows) : kWidenedMostRows;
   return kWidenedFactors + most * kWidenedWidth;
 }
 /// By fp32, on any processor: factors are widened while they are laid out.  @param product each factor with one stride

@@ -28,6 +28,10 @@ at::Tensor with_unit_stride(const at::Tensor& factor) {
   return has_unit_stride(factor) ? factor : factor.contiguous();
 }
 
+Factors with_unit_stride(const Factors& factors) {
+  return factors.defined() ? Factors{with_unit_stride(factors.a), with_unit_stride(factors.b)} : factors;
+}
+
 template <typename T>
 kernels::FactorsOf<T> factors_of(const at::Tensor& a, const at::Tensor& b) {
   return {.rows = a.size(0),
@@ -99,14 +103,6 @@ void tiled_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tens
       [&](const kernels::ProductPart& part, float* space) { kernels::multiply_in_tiles(product, part, space); });
 }
 
-/// product_into by fp32, any strides.
-void any_widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
-  const bool in_place = y.stride(1) == 1;
-  const at::Tensor place = in_place ? y : y.contiguous();
-  widened_product_into(place, with_unit_stride(a), with_unit_stride(b), {.y = add});
-  if (!in_place) y.copy_(place);
-}
-
 }  // namespace
 
 bool fits_tiles(const at::Tensor& a, const at::Tensor& b) {
@@ -119,7 +115,7 @@ bool widens(const at::Tensor& factor) {
 }
 
 bool is_own(const at::Tensor& a, const at::Tensor& b) {
-  return widens(a) ? has_unit_stride(a) && has_unit_stride(b) : fits_tiles(a, b);
+  return widens(a) || fits_tiles(a, b);
 }
 
 void own_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
@@ -129,20 +125,28 @@ void own_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor
 
 void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends) {
   LATHE_EXPECT(a, ({kAny, kAny}));
+  const at::Tensor left = with_unit_stride(a), right = with_unit_stride(b);
+  const Addends added{addends.y, addends.bias, with_unit_stride(addends.factors)};
+  const bool in_place = y.stride(1) == 1;
+  const at::Tensor place = in_place ? y : y.contiguous();
   const auto run = [&](auto element) {
-    const auto product = product_of<decltype(element)>(y, a, b, addends);
+    const auto product = product_of<decltype(element)>(place, left, right, added);
     for_each_part(
         a.size(0), b.size(1), {kernels::kWidenedRows, kernels::kWidenedColumns},
         [](const kernels::ProductPart& part) { return kernels::widened_workspace(part.rows); },
         [&](const kernels::ProductPart& part, float* space) { kernels::multiply_widened(product, part, space); });
   };
-  if (a.scalar_type() == at::kHalf) return run(kernels::F16());
-  LATHE_ASSERT(a.scalar_type() == at::kBFloat16);
-  run(kernels::Bf16());
+  if (a.scalar_type() == at::kHalf) {
+    run(kernels::F16());
+  } else {
+    LATHE_ASSERT(a.scalar_type() == at::kBFloat16);
+    run(kernels::Bf16());
+  }
+  if (!in_place) y.copy_(place);
 }
 
 void product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, bool add) {
-  if (widens(a)) return any_widened_product_into(y, a, b, add);
+  if (widens(a)) return widened_product_into(y, a, b, {.y = add});
   if (y.stride(1) == 1 && fits_tiles(a, b)) return tiled_product_into(y, a, b, {.y = add});
   at::Tensor place = y;
   if (add) {

@@ -30,9 +30,9 @@ struct Addends {
   at::Tensor bias;  ///< [N], contiguous, for every row, not with y; may be undefined
   Factors factors;  ///< which are own as well: their product, after all else is rounded
 };
-/// product_into by kernels of our own, only where it is_own.  @param y columns of a row next to one another
+/// product_into by kernels of our own, only where it is_own.  @param y for tiles, columns of a row next to one another
 void own_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
-/// The same by fp32, whatever the processor.  @param a bf16 or fp16, as all of them; one stride of each factor is 1
+/// The same by fp32, whatever the processor.  @param a bf16 or fp16, as all of them; any strides
 void widened_product_into(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b, const Addends& addends);
 
 }  // namespace lathe::ops

@@ -196,9 +196,12 @@ TEST(Plan, WidenedProducts) {
   // A thread's panel of one factor, block of the other, and sums of at most 2016 rows; the rows of a weight's gradient
   // are those of the weight.
   const auto of_thread = [](int64_t rows) { return kernels::widened_workspace(rows) * 4; };
-  const int64_t threads = widened({65536, 2048, 65536}) / of_thread(65536);
-  EXPECT_GE(threads, 1);
-  EXPECT_EQ(widened({65536, 2048, 65536}), threads * of_thread(65536));
+  const char* set = std::getenv("OMP_NUM_THREADS");
+  const std::string before = set == nullptr ? "" : set;
+  ::setenv("OMP_NUM_THREADS", "3", 1);
+  EXPECT_EQ(widened({512, 256, 100}), 3 * of_thread(4864));
+  EXPECT_EQ(widened({65536, 2048, 65536}), 3 * of_thread(65536));
+  before.empty() ? ::unsetenv("OMP_NUM_THREADS") : ::setenv("OMP_NUM_THREADS", before.c_str(), 1);
 }
 
 /// The layers' linear weights in few bits; embedding, norms and biases as they are, and one weight open at a time.

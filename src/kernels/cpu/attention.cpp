@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/attention_bf16.h"
-#include "kernels/cpu/rounded_up.h"
+#include "kernels/rounded_up.h"
 #include "kernels/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE

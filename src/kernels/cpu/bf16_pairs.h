@@ -22,7 +22,7 @@
 #endif
 
 #include "kernels/bf16.h"
-#include "kernels/cpu/rounded_up.h"
+#include "kernels/rounded_up.h"
 
 // Of AVX-512 only what every processor with AVX512_BF16 has. Compilers make no tiles of their own accord: AMX stands
 // only where bf16_tiles.h writes it.

@@ -5,6 +5,7 @@
 #if LATHE_BF16_PAIRS
 #include "kernels/cpu/bf16_layouts.h"
 #include "kernels/cpu/bf16_tiles.h"
+#include "kernels/cpu/product_pieces.h"
 
 LATHE_BF16_PAIRS_BEGIN
 namespace lathe::kernels {
@@ -157,17 +158,13 @@ void round_row(float* sums, int64_t columns, const Bf16* beside) {
   }
 }
 
-/// What becomes of the sums of one pair of factors: the second pair's go on from the first one's, rounded.
-enum class Turn { kAlone, kFirst, kSecond };
-
 /// @param row the first of a block's rows, whose sums are given
 void finish_rows(const Bf16Product& product, Turn turn, const ProductPart& part, int64_t begin, int64_t row,
                  float* sums) {
   const int64_t width = rounded_up(part.columns, kUnit);
   for (int64_t r = part.first_row + begin - row; r < std::min(kUnit, product.factors.rows - row); ++r) {
     Bf16* y = product.y + (row + r) * product.y_row + part.first_column;
-    const Bf16* bias = product.bias == nullptr ? nullptr : product.bias + part.first_column;
-    const Bf16* beside = turn == Turn::kSecond ? nullptr : product.add ? y : bias;
+    const Bf16* beside = beside_of(product, turn, row + r, part.first_column);
     if (turn == Turn::kFirst) {
       round_row(sums + r * width, part.columns, beside);
     } else {
@@ -179,7 +176,7 @@ void finish_rows(const Bf16Product& product, Turn turn, const ProductPart& part,
 /// A part of the result that is one piece.
 void multiply_piece(const Bf16Product& product, Turn turn, const ProductPart& part, int64_t most_pairs,
                     const Workspace& in) {
-  const Bf16Factors& of = turn == Turn::kSecond ? product.beside : product.factors;
+  const Bf16Factors& of = factors_of(product, turn);
   const int64_t pairs = rounded_up(of.depth, 2 * kLanes) / 2, width = rounded_up(part.columns, kUnit);
   for (int64_t first = 0; first < pairs; first += most_pairs) {
     const Depth depth{first, std::min(most_pairs, pairs - first)};
@@ -207,15 +204,9 @@ void multiply_in_tiles(const Bf16Product& product, const ProductPart& part, floa
   const Workspace in(workspace);
   const TileScope tiles;
   const Blocking& blocking = part.rows <= kWide.rows ? kWide : kNarrow;
-  for (int64_t row = 0; row < part.rows; row += blocking.rows) {
-    for (int64_t column = 0; column < part.columns; column += blocking.width) {
-      const ProductPart piece{part.first_row + row, std::min(blocking.rows, part.rows - row),
-                              part.first_column + column, std::min(blocking.width, part.columns - column)};
-      const bool alone = product.beside.depth == 0;
-      multiply_piece(product, alone ? Turn::kAlone : Turn::kFirst, piece, blocking.pairs, in);
-      if (!alone) multiply_piece(product, Turn::kSecond, piece, blocking.pairs, in);
-    }
-  }
+  for_each_piece(product, part, blocking.rows, blocking.width, [&](Turn turn, const ProductPart& piece) {
+    multiply_piece(product, turn, piece, blocking.pairs, in);
+  });
 }
 
 }  // namespace lathe::kernels

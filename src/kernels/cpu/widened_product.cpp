@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kernels/cpu/rounded_up.h"
+#include "kernels/cpu/product_pieces.h"
 #include "kernels/cpu/targets.h"
 #include "kernels/product.h"
 
@@ -24,9 +24,6 @@ constexpr int64_t kLine = 32;               // elements of a line of the cache
 constexpr int64_t kAhead = 4;               // rows: asked for while this one is laid out, for weights come from memory
 static_assert(kBlockRows % kWidenedRows == 0 && kMostRows % kBlockRows == 0 && kWidth % kWidenedColumns == 0);
 static_assert(kWidenedFactors == kDepth * kWidth + kBlockRows * kBlockRow);
-
-/// What becomes of the sums of one pair of factors: the second pair's go on from the first one's, rounded.
-enum class Turn { kAlone, kFirst, kSecond };
 
 /// Elements [first, first + count) of the depth.
 struct Depth {
@@ -174,8 +171,7 @@ Strided lay_out_block(const FactorsOf<T>& of, const Depth& depth, int64_t row, i
 template <typename T>
 void finish_row(const ProductOf<T>& product, Turn turn, int64_t row, int64_t column, int64_t columns, float* sums) {
   T* y = product.y + row * product.y_row + column;
-  const T* bias = product.bias == nullptr ? nullptr : product.bias + column;
-  const T* beside = turn == Turn::kSecond ? nullptr : product.add ? y : bias;
+  const T* beside = beside_of(product, turn, row, column);
   for_each_vector(columns, [&](int64_t n, auto part) HWY_ATTR {
     V sum = load(sums + n, Whole());
     if (beside != nullptr) sum = hn::Add(sum, load(beside + n, part));
@@ -198,7 +194,7 @@ void multiply_strip(const Strided& a, const float* strip, int64_t rows, int64_t 
 /// A part of the result that is one piece: at most kMostRows and kWidth.
 template <typename T>
 void multiply_piece(const ProductOf<T>& product, Turn turn, const ProductPart& part, const WidenedWorkspace& in) {
-  const FactorsOf<T>& of = turn == Turn::kSecond ? product.beside : product.factors;
+  const FactorsOf<T>& of = factors_of(product, turn);
   const int64_t width = rounded_up(part.columns, kStrip);
   for (int64_t first = 0; first == 0 || first < of.depth; first += kDepth) {  // without depth: zeros
     const Depth depth{first, std::min(kDepth, of.depth - first)};
@@ -228,15 +224,8 @@ void multiply_piece(const ProductOf<T>& product, Turn turn, const ProductPart& p
 
 template <typename T>
 void multiply_part(const ProductOf<T>& product, const ProductPart& part, const WidenedWorkspace& in) {
-  for (int64_t row = 0; row < part.rows; row += kMostRows) {
-    for (int64_t column = 0; column < part.columns; column += kWidth) {
-      const ProductPart piece{part.first_row + row, std::min(kMostRows, part.rows - row), part.first_column + column,
-                              std::min(kWidth, part.columns - column)};
-      const bool alone = product.beside.depth == 0;
-      multiply_piece(product, alone ? Turn::kAlone : Turn::kFirst, piece, in);
-      if (!alone) multiply_piece(product, Turn::kSecond, piece, in);
-    }
-  }
+  for_each_piece(product, part, kMostRows, kWidth,
+                 [&](Turn turn, const ProductPart& piece) HWY_ATTR { multiply_piece(product, turn, piece, in); });
 }
 
 void multiply_bf16(const Bf16Product& product, const ProductPart& part, const WidenedWorkspace& in) {
