@@ -1,6 +1,6 @@
 #pragma once
-// What the products of kernels/product.h have to hold, whichever way they go. A way has a Type, available(), the Units
-// that parts begin at, and run(product, part).
+// What the products of kernels/product.h have to hold, whichever way they go. A way has a Type, what the processor is
+// missing() for it or null, the units that parts begin at, and run(product, part).
 #include "kernels/kernel_test.h"
 #include "kernels/product.h"
 
@@ -118,7 +118,7 @@ template <typename Way>
 class ProductBy : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!Way::available()) GTEST_SKIP() << "this processor cannot";
+    if (const char* missing = Way::missing()) GTEST_SKIP() << "no " << missing << " here";
   }
 
   static void run(const ProductOf<typename Way::Type>& product) {

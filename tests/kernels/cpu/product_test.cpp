@@ -9,7 +9,9 @@ struct ByTiles {
   using Type = Bf16;
   static constexpr int64_t kRowUnit = kProductUnit, kColumnUnit = kProductUnit;
 
-  static bool available() { return multiplies_in_tiles(Problem<Bf16>(kCases[0]).main.factors()); }
+  static const char* missing() {
+    return multiplies_in_tiles(Problem<Bf16>(kCases[0]).main.factors()) ? nullptr : "AMX";
+  }
   static void run(const Bf16Product& product, const ProductPart& part) {
     ASSERT_TRUE(multiplies_in_tiles(product.factors));
     ASSERT_TRUE(product.beside.depth == 0 || multiplies_in_tiles(product.beside));

@@ -14,7 +14,7 @@ struct Widened {
   using Type = T;
   static constexpr int64_t kRowUnit = kWidenedRows, kColumnUnit = kWidenedColumns;
 
-  static bool available() { return true; }
+  static const char* missing() { return nullptr; }
   static void run(const ProductOf<T>& product, const ProductPart& part) { run_widened(product, part); }
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(WidenedBf16, ProductBy, Widened<Bf16>);
