@@ -1,7 +1,8 @@
 """Results of bench/presets as Markdown. Standard library only."""
 import dataclasses
 
-from preset_workloads import CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP
+from machine import multiplies_bf16
+from preset_workloads import BASE, CLAIMS, FACTORS, LONGEST_ROW, PRESETS, ROWS_A_STEP
 from samples import Sample
 
 
@@ -70,14 +71,17 @@ def answer(document: dict, row: str, kind: str) -> str:
         return "not measured"
     if kind == "memory":
         return memory(one)
-    base = measured["lora"]
+    if one["base"] is None:
+        return "not measured"
+
     def changed(side: str) -> str:
-        mine, of = one[side], base[side]
+        mine, of = one[side], one["base"][side]
         if not mine or not of or mine["failed"] or of["failed"]:
             return ""
         if kind == "time":
             return f"{tokens_per_second(of) / tokens_per_second(mine):.2f}×"
         return f"{100 * (1 - mine['peak_rss'] / of['peak_rss']):.0f} %"
+
     rival = changed("rival")
     return changed("ours") + (f" (rival: {rival})" if rival else "")
 
@@ -88,10 +92,26 @@ def claims(document: dict) -> str:
     return "\n".join(lines)
 
 
+def computes(machine: dict) -> str:
+    if multiplies_bf16(machine["instructions"]):
+        return ""
+    return (" This processor has no bf16 products: Lathe keeps the bf16 of its presets and multiplies widened factors in fp32; rivals compute in fp32 as a whole, "
+            "which is faster for them than bf16 here.")
+
+
+def uncertainty(measured: dict) -> str:
+    """What a speed of the table is uncertain by: the base's own, each time it ran."""
+    def speeds(side: str) -> str:
+        runs = [measured[BASE.workload.name][side], *(one["base"][side] for one in measured.values() if one["base"])]
+        return ", ".join(speed(run) for run in runs if run and not run["failed"])
+    return (f"Each row is one short run. The first row's setting ran anew before the rows that claims compare with it, at {speeds('ours')} tokens/s in the order of "
+            f"the table (rival: {speeds('rival')}): that is what a speed on this page is uncertain by.")
+
+
 def text(document: dict) -> str:
     machine = document["machine"]
     parts = [f"Measured by `bench/presets` on {machine['processor']}, {machine['threads']} threads, with random weights of Qwen2.5-0.5B's shape and rows of "
-             "GSM8K. Memory is the largest resident set of the process. On a GPU other figures hold."]
+             "GSM8K. Memory is the largest resident set of the process. On a GPU other figures hold." + computes(machine)]
     if "as_they_stand" in document:
         updates = document["as_they_stand"]["lora"]["updates"]
         parts += [f"### Each preset as it stands\nIts own rank, rows a step and accumulation; {updates} updates on rows cut on the left to {LONGEST_ROW} tokens, "
@@ -103,13 +123,13 @@ def text(document: dict) -> str:
                   "before the first step. Counted: what tensors held at their peak. Peak RSS has the program, its libraries and pages kept for reuse as well.",
                   whole_rows(document["whole_rows"])]
     if "one_at_a_time" in document:
-        steps = len(document["one_at_a_time"]["lora"]["ours"]["losses"])
+        steps = len(document["one_at_a_time"][BASE.workload.name]["ours"]["losses"])
         parts += [f"### One thing changed at a time\nEverything else stays: {ROWS_A_STEP} rows a step, whole rows, no dropout, no accumulation; {steps} steps, the first one "
                   "not counted. The rival is transformers + peft (+ bitsandbytes) on the same rows, padded to the longest row of each batch. On one rank a ZeRO stage has "
-                  "nothing to partition and offload to the CPU nowhere to go: they do the arithmetic of the first row. Each row is one short run; how far these three speeds lie "
-                  "apart is what a speed on this page is uncertain by.",
+                  "nothing to partition and offload to the CPU nowhere to go: they do the arithmetic of the first row. "
+                  + uncertainty(document["one_at_a_time"]),
                   one_at_a_time(document["one_at_a_time"])]
     parts += ["### What the toolkit's pages claim\nThey name neither workload nor card and contradict one another; measured is what the tables above say, for this CPU: memory with whole rows. Times are "
-              "those of one token against the first row of the table before this one. Claims about quality (QLoRA \"90–95 %\") need trained weights and a task, and are not measured.",
+              "those of one token against LoRA just before in the same hour. Claims about quality (QLoRA \"90–95 %\") need trained weights and a task, and are not measured.",
               claims(document)]
     return "\n\n".join(parts)
