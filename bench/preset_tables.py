@@ -71,8 +71,6 @@ def answer(document: dict, row: str, kind: str) -> str:
         return "not measured"
     if kind == "memory":
         return memory(one)
-    if one["base"] is None:
-        return "not measured"
 
     def changed(side: str) -> str:
         mine, of = one[side], one["base"][side]
