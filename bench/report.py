@@ -46,7 +46,8 @@ def missed(documents: list[dict]) -> list[tuple[str, Figure]]:
 
 
 def read_notes() -> dict[str, str]:
-    return json.loads(NOTES.read_text(encoding="utf-8"))
+    """The texts of bench/notes.json by each line that they are of."""
+    return {key: note["says"] for note in json.loads(NOTES.read_text(encoding="utf-8")) for key in note["of"]}
 
 
 def kind_of(documents: list[dict]) -> Kind:
@@ -57,14 +58,14 @@ def kind_of(documents: list[dict]) -> Kind:
 def notes(documents: list[dict], known: dict[str, str]) -> str:
     """What is in the way of each missed target. known: texts by SHAPE/ROW/LINE, or by ROW/LINE and the kind's ending for every shape."""
     endings = kind_of(documents).notes
-    said: dict[str, list[str]] = {}
+    said: dict[str, dict[str, list[str]]] = {}  # text, title, shapes
     for key, figure in missed(documents):
         shape, rest = key.split("/", 1)
         text = known.get(key) or next((known[rest + ending] for ending in endings if rest + ending in known),
                                       "no note in bench/notes.json yet")
-        said.setdefault(f"{figure.title}|{text}", []).append(shape)
-    return "\n".join(f"- {key.split('|')[0]} ({', '.join(shapes)}): {key.split('|', 1)[1]}" for key, shapes in said.items()) \
-        or "Every target that was measured is reached."
+        said.setdefault(text, {}).setdefault(figure.title, []).append(shape)
+    return "\n".join("- " + "; ".join(f"{title} ({', '.join(shapes)})" for title, shapes in lines.items()) + f": {text}"
+                     for text, lines in said.items()) or "Every target that was measured is reached."
 
 
 def shapes_of(documents: list[dict]) -> list[str]:

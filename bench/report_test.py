@@ -1,5 +1,6 @@
 """The report on made-up runs: which rival counts, what is reached, what is quoted. Standard library only."""
 import dataclasses
+import json
 import unittest
 
 import figures
@@ -116,6 +117,16 @@ class ReportTest(unittest.TestCase):
         self.assertIn("because of this", missed)
         self.assertNotIn("because of that", missed)
         self.assertIn("no note", missed)  # the share of the limit
+
+    def test_a_text_stands_once_for_all_its_lines(self):
+        said = {f"lora_2rows/{line}": "the same cause" for line in ("speed", "share")}
+        missed = report.notes([run(lora_2rows(1, peft=1))], said)
+        self.assertEqual(missed.count("the same cause"), 1)
+        self.assertIn(f"share of the matrix-product limit ({SHAPE})", missed)
+
+    def test_no_line_has_two_notes(self):
+        keys = [key for note in json.loads(report.NOTES.read_text(encoding="utf-8")) for key in note["of"]]
+        self.assertEqual(len(keys), len(set(keys)))
 
     def test_every_note_names_a_row(self):
         rows = {f"{name}/{line}" for name, workload in WORKLOADS.items() for line in workload.targets} | \
