@@ -133,10 +133,17 @@ int64_t layer_input(const Work& w) {
   return w.e * w.t * w.h;
 }
 
+/// Elements that a factor takes whose columns lie in strips (kernels/cpu/attention.cpp).
+int64_t in_strips(int64_t columns) {
+  const int64_t unit = columns < kPanel ? 16 : kPanel;
+  return (columns + unit - 1) / unit * unit;
+}
+
 /// Floats that one row and key/value head needs where values become fp32: `copies` of the keys' size and so many blocks
 /// of scores.
 int64_t attention_floats(const Work& w, int64_t copies, int64_t blocks) {
-  return copies * w.longest * w.shape.head_dim + blocks * kQueryBlock * (w.longest + 32 + w.shape.head_dim);
+  return copies * in_strips(w.longest) * in_strips(w.shape.head_dim) +
+         blocks * kQueryBlock * (w.longest + 32 + w.shape.head_dim);
 }
 
 /// Where bf16 stays bf16. Forward: keys and values in panels, a block of rows. Backward: the gradient of the queries

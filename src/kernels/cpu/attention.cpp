@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "kernels/cpu/attention_bf16.h"
-#include "kernels/rounded_up.h"
 #include "kernels/cpu/targets.h"
+#include "kernels/rounded_up.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
@@ -20,9 +20,19 @@ namespace lathe::kernels {
 
 constexpr int64_t kQueryBlock = 48;  // queries whose scores exist at once, a multiple of the tile's rows
 constexpr int64_t kPadding = 16;     // floats of the widest vector: rows of the workspace are whole vectors
+constexpr int64_t kWidestStrip = 64;
 
 inline int64_t padded(int64_t count) {
   return rounded_up(count, kPadding);
+}
+/// So many columns in strips of any target.
+inline int64_t in_strips(int64_t count) {
+  return count < kWidestStrip ? padded(count) : rounded_up(count, kWidestStrip);
+}
+/// From one query's scores to the next: an odd number of lines, for rows a power of two apart would meet in the same
+/// lines of the cache.
+inline int64_t score_row_of(int64_t keys) {
+  return ((padded(keys) / kPadding) | 1) * kPadding;
 }
 
 /// Pieces of one workspace, handed out in order.
@@ -45,6 +55,9 @@ class Pieces {
 HWY_BEFORE_NAMESPACE();
 namespace lathe::kernels::HWY_NAMESPACE {
 
+constexpr int64_t kStrip = kTileVectors * hn::MaxLanes(D());
+static_assert(kStrip <= kWidestStrip);
+
 /// `count` tokens of one head, [count, padded(D)] fp32, zero behind D.
 template <typename T>
 void widen(const T* from, int64_t stride, int64_t count, int64_t dim, float scale, float* to) {
@@ -58,6 +71,41 @@ void widen(const T* from, int64_t stride, int64_t count, int64_t dim, float scal
   }
 }
 
+/// Strips of a factor with so many columns; a narrow one has no columns to spare.
+int64_t strip_of(int64_t columns) {
+  return std::min(kStrip, padded(columns));
+}
+Strips strips(const float* data, int64_t rows, int64_t columns) {
+  return {data, strip_of(columns), rows * strip_of(columns)};
+}
+
+/// [count, D] → strips of D, zero behind it.
+template <typename T>
+void widen_to_strips(const T* from, int64_t stride, int64_t count, int64_t dim, float* to) {
+  const int64_t strip = strip_of(dim);
+  for (int64_t first = 0; first < dim; first += strip) {
+    const int64_t width = std::min(strip, dim - first);
+    for (int64_t i = 0; i < count; ++i, to += strip) {
+      std::fill(to + width, to + strip, 0.0F);
+      for_each_vector(width, [&](int64_t at, auto part)
+                                 HWY_ATTR { store(load(from + i * stride + first + at, part), to + at, part); });
+    }
+  }
+}
+
+/// Strips of [count, D] → strips of [D, count], zero behind count.
+void turn_strips(const float* from, int64_t count, int64_t dim, float* to) {
+  const int64_t strip = strip_of(dim), turned = strip_of(count);
+  for (int64_t token = 0; token < count; token += turned, to += dim * turned) {
+    const int64_t tokens = std::min(turned, count - token);
+    for (int64_t d = 0; d < dim; ++d) {
+      const float* column = from + d / strip * count * strip + token * strip + d % strip;
+      for (int64_t i = 0; i < tokens; ++i) to[d * turned + i] = column[i * strip];
+      std::fill(to + d * turned + tokens, to + (d + 1) * turned, 0.0F);
+    }
+  }
+}
+
 template <typename T>
 void narrow(const float* from, int64_t stride, int64_t count, int64_t dim, float scale, T* to) {
   const V factor = hn::Set(D(), scale);
@@ -67,18 +115,6 @@ void narrow(const float* from, int64_t stride, int64_t count, int64_t dim, float
       store(hn::Mul(load(from + i * row + at, part), factor), to + i * stride + at, part);
     });
   }
-}
-
-/// [count, padded(D)] → [D, padded(count)].
-void transpose(const float* from, int64_t count, int64_t dim, float* to) {
-  const int64_t row = padded(dim), column = padded(count);
-  constexpr int64_t kTile = 16;
-  for (int64_t first = 0; first < count; first += kTile) {
-    for (int64_t d = 0; d < dim; ++d) {
-      for (int64_t i = first; i < std::min(count, first + kTile); ++i) to[d * column + i] = from[i * row + d];
-    }
-  }
-  for (int64_t d = 0; d < dim; ++d) std::fill(to + d * column + count, to + (d + 1) * column, 0.0F);
 }
 
 /// The first `seen` scores become probabilities, those behind them zero. @returns log Σ e^score
@@ -133,8 +169,8 @@ HWY_INLINE void for_each_block(const AttentionTask& task, Body body) {
 void probabilities(const float* queries, const float* keys_by_column, const Block& block, const AttentionTask& task,
                    float* scores, int64_t score_row, float* lse) {
   const int64_t lse_row = task.q_stride / task.head_dim;
-  product({queries, padded(task.head_dim), 1}, keys_by_column, padded(task.num_keys), scores, score_row, block.count,
-          block.keys, task.head_dim, false);
+  product({queries, padded(task.head_dim), 1}, strips(keys_by_column, task.head_dim, task.num_keys), scores, score_row,
+          block.count, block.keys, task.head_dim, false);
   for (int64_t i = 0; i < block.count; ++i) {
     const float sum = softmax(scores + i * score_row, block.seen(i), block.width);
     if (lse != nullptr) lse[i * lse_row] = sum;
@@ -143,16 +179,16 @@ void probabilities(const float* queries, const float* keys_by_column, const Bloc
 
 template <typename T>
 void forward(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTask& task, float* workspace) {
-  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
+  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = score_row_of(keys);
   Pieces pieces(workspace);
-  float* values = pieces.take(keys, row);
-  float* keys_by_column = pieces.take(dim, score_row);
+  float* values = pieces.take(keys, in_strips(dim));
+  float* keys_by_column = pieces.take(dim, in_strips(keys));
   float* scores = pieces.take(kQueryBlock, score_row);
   float* queries = pieces.take(kQueryBlock, row);
   float* result = pieces.take(kQueryBlock, row);
-  widen(in.k, task.kv_stride, keys, dim, 1, values);  // until the keys lie by column
-  transpose(values, keys, dim, keys_by_column);
-  widen(in.v, task.kv_stride, keys, dim, 1, values);
+  widen_to_strips(in.k, task.kv_stride, keys, dim, values);  // until the keys lie by column
+  turn_strips(values, keys, dim, keys_by_column);
+  widen_to_strips(in.v, task.kv_stride, keys, dim, values);
   const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
   for (int64_t head = 0; head < task.group; ++head) {
     for_each_block(task, [&](const Block& block) HWY_ATTR {
@@ -160,7 +196,7 @@ void forward(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTa
       widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
       float* sums = lse == nullptr ? nullptr : lse + block.first * (task.q_stride / dim) + head;
       probabilities(queries, keys_by_column, block, task, scores, score_row, sums);
-      product({scores, score_row, 1}, values, row, result, row, block.count, dim, block.keys, false);
+      product({scores, score_row, 1}, strips(values, keys, dim), result, row, block.count, dim, block.keys, false);
       narrow(result, task.q_stride, block.count, dim, 1, out + at);
     });
   }
@@ -169,11 +205,11 @@ void forward(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTa
 template <typename T>
 void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradientsOf<T>& out,
               const AttentionTask& task, float* workspace) {
-  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = padded(keys);
+  const int64_t dim = task.head_dim, row = padded(dim), keys = task.num_keys, score_row = score_row_of(keys);
   Pieces pieces(workspace);
-  float* wide_keys = pieces.take(keys, row);
-  float* keys_by_column = pieces.take(dim, score_row);
-  float* values_by_column = pieces.take(dim, score_row);
+  float* wide_keys = pieces.take(keys, in_strips(dim));
+  float* keys_by_column = pieces.take(dim, in_strips(keys));
+  float* values_by_column = pieces.take(dim, in_strips(keys));
   float* dkeys = pieces.take(keys, row);
   float* dvalues = pieces.take(keys, row);
   float* scores = pieces.take(kQueryBlock, score_row);
@@ -181,10 +217,10 @@ void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradie
   float* queries = pieces.take(kQueryBlock, row);
   float* doutputs = pieces.take(kQueryBlock, row);
   float* dqueries = pieces.take(kQueryBlock, row);
-  widen(in.v, task.kv_stride, keys, dim, 1, wide_keys);  // until the values lie by column
-  transpose(wide_keys, keys, dim, values_by_column);
-  widen(in.k, task.kv_stride, keys, dim, 1, wide_keys);
-  transpose(wide_keys, keys, dim, keys_by_column);
+  widen_to_strips(in.v, task.kv_stride, keys, dim, wide_keys);  // until the values lie by column
+  turn_strips(wide_keys, keys, dim, values_by_column);
+  widen_to_strips(in.k, task.kv_stride, keys, dim, wide_keys);
+  turn_strips(wide_keys, keys, dim, keys_by_column);
   std::fill(dkeys, dkeys + keys * row, 0.0F);
   std::fill(dvalues, dvalues + keys * row, 0.0F);
   const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
@@ -194,13 +230,15 @@ void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradie
       widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
       widen(dout + at, task.q_stride, block.count, dim, 1, doutputs);
       probabilities(queries, keys_by_column, block, task, scores, score_row, nullptr);
-      product({scores, 1, score_row}, doutputs, row, dvalues, row, block.keys, dim, block.count, true);
-      product({doutputs, row, 1}, values_by_column, score_row, dscores, score_row, block.count, block.keys, dim, false);
+      product({scores, 1, score_row}, {doutputs, row, kStrip}, dvalues, row, block.keys, dim, block.count, true);
+      product({doutputs, row, 1}, strips(values_by_column, dim, keys), dscores, score_row, block.count, block.keys, dim,
+              false);
       for (int64_t i = 0; i < block.count; ++i) {
         softmax_backward(scores + i * score_row, dscores + i * score_row, block.seen(i), block.width);
       }
-      product({dscores, 1, score_row}, queries, row, dkeys, row, block.keys, dim, block.count, true);
-      product({dscores, score_row, 1}, wide_keys, row, dqueries, row, block.count, dim, block.keys, false);
+      product({dscores, 1, score_row}, {queries, row, kStrip}, dkeys, row, block.keys, dim, block.count, true);
+      product({dscores, score_row, 1}, strips(wide_keys, keys, dim), dqueries, row, block.count, dim, block.keys,
+              false);
       narrow(dqueries, task.q_stride, block.count, dim, scale, out.dq + at);
     });
   }
@@ -254,13 +292,15 @@ HWY_EXPORT(attention_backward_f16);
 namespace {
 
 int64_t fp32_workspace(const AttentionTask& task) {
-  const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
-  return task.num_keys * row + task.head_dim * score_row + kQueryBlock * (score_row + 2 * row);
+  const int64_t row = padded(task.head_dim);
+  return task.num_keys * in_strips(task.head_dim) + task.head_dim * in_strips(task.num_keys) +
+         kQueryBlock * (score_row_of(task.num_keys) + 2 * row);
 }
 
 int64_t fp32_backward_workspace(const AttentionTask& task) {
-  const int64_t row = padded(task.head_dim), score_row = padded(task.num_keys);
-  return 3 * task.num_keys * row + 2 * task.head_dim * score_row + kQueryBlock * (2 * score_row + 3 * row);
+  const int64_t row = padded(task.head_dim);
+  return task.num_keys * (in_strips(task.head_dim) + 2 * row) + 2 * task.head_dim * in_strips(task.num_keys) +
+         kQueryBlock * (2 * score_row_of(task.num_keys) + 3 * row);
 }
 
 /// Products of bf16 pairs belong to AVX-512, and are left out where that is (a test that asks for less).

@@ -61,17 +61,41 @@ HWY_INLINE void product_columns(Strided a, const float* b, int64_t b_row, float*
   }
 }
 
+/// A factor that is read by vectors, in strips as wide as a tile: row p of strip n begins at data[n · strip + p · row].
+/// Strips whose rows follow one another keep to few lines and pages; strip = kTileVectors · lanes is a plain matrix.
+struct Strips {
+  const float* data;
+  int64_t row, strip;
+};
+
+template <int kVectors>
+HWY_INLINE void product_rest(int64_t vectors, Strided a, const float* b, int64_t b_row, float* c, int64_t c_row,
+                             int64_t rows, int64_t depth, bool add) {
+  if constexpr (kVectors > 0) {
+    if (vectors == kVectors) return product_columns<kVectors>(a, b, b_row, c, c_row, rows, depth, add);
+    product_rest<kVectors - 1>(vectors, a, b, b_row, c, c_row, rows, depth, add);
+  }
+}
+
+// Rows of a strip that meet all rows of A while they are in the first cache: 32 KB with AVX-512, 8 KB with AVX2.
+constexpr int64_t kProductDepth = 128;
+
 /// C [rows, columns] = A [rows, depth] · B [depth, columns], added to C when `add`. B and C hold whole vectors: columns
 /// is rounded up to lanes, and what lies there must be readable and writable.
-HWY_INLINE void product(Strided a, const float* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
-                        int64_t columns, int64_t depth, bool add) {
+HWY_INLINE void product(Strided a, Strips b, float* c, int64_t c_row, int64_t rows, int64_t columns, int64_t depth,
+                        bool add) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-  const int64_t vectors = (columns + lanes - 1) / lanes;
-  int64_t n = 0;
-  for (; n + kTileVectors <= vectors; n += kTileVectors) {
-    product_columns<kTileVectors>(a, b + n * lanes, b_row, c + n * lanes, c_row, rows, depth, add);
+  for (int64_t p = 0; p < depth; p += kProductDepth) {
+    const int64_t count = HWY_MIN(kProductDepth, depth - p);
+    const Strided of{a.data + p * a.column, a.row, a.column};
+    const float* strip = b.data + p * b.row;
+    float* to = c;
+    int64_t vectors = (columns + lanes - 1) / lanes;
+    for (; vectors >= kTileVectors; vectors -= kTileVectors, strip += b.strip, to += kTileVectors * lanes) {
+      product_columns<kTileVectors>(of, strip, b.row, to, c_row, rows, count, add || p > 0);
+    }
+    product_rest<kTileVectors - 1>(vectors, of, strip, b.row, to, c_row, rows, count, add || p > 0);
   }
-  for (; n < vectors; ++n) product_columns<1>(a, b + n * lanes, b_row, c + n * lanes, c_row, rows, depth, add);
 }
 
 }  // namespace lathe::kernels::HWY_NAMESPACE
