@@ -4,7 +4,7 @@ import dataclasses
 from peers import MASTERS, PEFT
 from workloads import FULL, LORA, Workload
 
-UPDATES, LONGEST_ROW = 10, 32
+UPDATES, LONGEST_ROW = 20, 24
 PRESETS = {"full": "full", "lora": "lora", "simple": "simple", "qlora": "qlora", "qlora_8bit": "qlora_8bit", "deepspeed": "deepspeed",
            "stage2_offload": "deepspeed_stage2_offload", "stage3": "deepspeed_stage3", "minimal": "deepspeed_minimal", "bf16": "bf16"}
 # Two micro-batches: gradients are added up in fp32 as with the preset's own number of them, and take what they take there.
