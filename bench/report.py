@@ -84,7 +84,7 @@ def measured_on(document: dict) -> str:
     parts = [f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB of memory", " ".join(machine["instructions"]),
              *machine.get("gpus", [])]
     return (f"{document['date']}: {', '.join(part for part in parts if part)}; threads on both sides: {machine['threads']}; "
-            f"Lathe {versions['lathe']}; {others}")
+            f"Lathe {versions['lathe']}" + (f"; {others}" if others else ""))
 
 
 FP32_INTRODUCTION = """
