@@ -55,14 +55,12 @@ class Pieces {
 HWY_BEFORE_NAMESPACE();
 namespace lathe::kernels::HWY_NAMESPACE {
 
-constexpr int64_t kStrip = kTileVectors * hn::MaxLanes(D());
 static_assert(kStrip <= kWidestStrip);
 
-/// `count` tokens of one head, [count, padded(D)] fp32, zero behind D.
+/// `count` tokens of one head, [count, row] fp32, zero behind D.
 template <typename T>
-void widen(const T* from, int64_t stride, int64_t count, int64_t dim, float scale, float* to) {
+void widen(const T* from, int64_t stride, int64_t count, int64_t dim, float scale, float* to, int64_t row) {
   const V factor = hn::Set(D(), scale);
-  const int64_t row = padded(dim);
   for (int64_t i = 0; i < count; ++i) {
     std::fill(to + i * row + dim, to + (i + 1) * row, 0.0F);
     for_each_vector(dim, [&](int64_t at, auto part) HWY_ATTR {
@@ -84,12 +82,7 @@ template <typename T>
 void widen_to_strips(const T* from, int64_t stride, int64_t count, int64_t dim, float* to) {
   const int64_t strip = strip_of(dim);
   for (int64_t first = 0; first < dim; first += strip) {
-    const int64_t width = std::min(strip, dim - first);
-    for (int64_t i = 0; i < count; ++i, to += strip) {
-      std::fill(to + width, to + strip, 0.0F);
-      for_each_vector(width, [&](int64_t at, auto part)
-                                 HWY_ATTR { store(load(from + i * stride + first + at, part), to + at, part); });
-    }
+    widen(from + first, stride, count, std::min(strip, dim - first), 1, to + first * count, strip);
   }
 }
 
@@ -193,7 +186,7 @@ void forward(const AttentionInputs<T>& in, T* out, float* lse, const AttentionTa
   for (int64_t head = 0; head < task.group; ++head) {
     for_each_block(task, [&](const Block& block) HWY_ATTR {
       const int64_t at = block.first * task.q_stride + head * dim;
-      widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
+      widen(in.q + at, task.q_stride, block.count, dim, scale, queries, row);
       float* sums = lse == nullptr ? nullptr : lse + block.first * (task.q_stride / dim) + head;
       probabilities(queries, keys_by_column, block, task, scores, score_row, sums);
       product({scores, score_row, 1}, strips(values, keys, dim), result, row, block.count, dim, block.keys, false);
@@ -227,8 +220,8 @@ void backward(const AttentionInputs<T>& in, const T* dout, const AttentionGradie
   for (int64_t head = 0; head < task.group; ++head) {
     for_each_block(task, [&](const Block& block) HWY_ATTR {
       const int64_t at = block.first * task.q_stride + head * dim;
-      widen(in.q + at, task.q_stride, block.count, dim, scale, queries);
-      widen(dout + at, task.q_stride, block.count, dim, 1, doutputs);
+      widen(in.q + at, task.q_stride, block.count, dim, scale, queries, row);
+      widen(dout + at, task.q_stride, block.count, dim, 1, doutputs, row);
       probabilities(queries, keys_by_column, block, task, scores, score_row, nullptr);
       product({scores, 1, score_row}, {doutputs, row, kStrip}, dvalues, row, block.keys, dim, block.count, true);
       product({doutputs, row, 1}, strips(values_by_column, dim, keys), dscores, score_row, block.count, block.keys, dim,

@@ -24,6 +24,7 @@ constexpr int kTileVectors = 4;
 #else
 constexpr int kTileVectors = 2;
 #endif
+constexpr int64_t kLanes = hn::MaxLanes(D()), kStrip = kTileVectors * kLanes;  // columns of a vector, of a tile
 
 /// kRows × (kVectors · lanes) of C (+)= A B over `depth`.
 template <int kRows, int kVectors>
@@ -62,7 +63,7 @@ HWY_INLINE void product_columns(Strided a, const float* b, int64_t b_row, float*
 }
 
 /// A factor that is read by vectors, in strips as wide as a tile: row p of strip n begins at data[n · strip + p · row].
-/// Strips whose rows follow one another keep to few lines and pages; strip = kTileVectors · lanes is a plain matrix.
+/// Strips whose rows follow one another keep to few lines and pages; strip = kStrip is a plain matrix.
 struct Strips {
   const float* data;
   int64_t row, strip;
@@ -84,14 +85,13 @@ constexpr int64_t kProductDepth = 128;
 /// is rounded up to lanes, and what lies there must be readable and writable.
 HWY_INLINE void product(Strided a, Strips b, float* c, int64_t c_row, int64_t rows, int64_t columns, int64_t depth,
                         bool add) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
   for (int64_t p = 0; p < depth; p += kProductDepth) {
     const int64_t count = HWY_MIN(kProductDepth, depth - p);
     const Strided of{a.data + p * a.column, a.row, a.column};
     const float* strip = b.data + p * b.row;
     float* to = c;
-    int64_t vectors = (columns + lanes - 1) / lanes;
-    for (; vectors >= kTileVectors; vectors -= kTileVectors, strip += b.strip, to += kTileVectors * lanes) {
+    int64_t vectors = (columns + kLanes - 1) / kLanes;
+    for (; vectors >= kTileVectors; vectors -= kTileVectors, strip += b.strip, to += kStrip) {
       product_columns<kTileVectors>(of, strip, b.row, to, c_row, rows, count, add || p > 0);
     }
     product_rest<kTileVectors - 1>(vectors, of, strip, b.row, to, c_row, rows, count, add || p > 0);

@@ -42,7 +42,6 @@ struct WidenedWorkspace {
 HWY_BEFORE_NAMESPACE();
 namespace lathe::kernels::HWY_NAMESPACE {
 
-constexpr int64_t kLanes = hn::MaxLanes(D()), kStrip = kTileVectors * kLanes;
 static_assert(kWidenedRows % kTileRows == 0 && kWidenedColumns % kStrip == 0);
 
 template <typename T>
