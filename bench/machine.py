@@ -30,6 +30,12 @@ class Finished:
     stdout: str
     stderr: str
     timed_out: bool = False
+    stolen: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # see StolenTime.seen
+
+    def stolen_until(self, at: float) -> float:
+        """Seconds of the cores that the machine's host gave to others from the process's start until `at` (since 1970)."""
+        totals = [total for time_s, total in self.stolen if time_s <= at]
+        return totals[-1] - totals[0] if totals else 0.0
 
     def tail(self) -> str:
         return (self.stdout + self.stderr)[-2000:].strip()
@@ -37,6 +43,25 @@ class Finished:
 
 def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+class StolenTime(threading.Thread):
+    """What a virtual machine's cores were not given, by time, while a process starts: then a slow start says whose it is."""
+    FOR_S, EVERY_S = 10, 0.05
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.seen: list[tuple[float, float]] = []   # seconds since 1970; seconds of all cores so far
+        self.done = threading.Event()
+
+    def look(self) -> None:
+        ticks = pathlib.Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        self.seen.append((time.time(), int(ticks[8]) / os.sysconf("SC_CLK_TCK")))
+
+    def run(self) -> None:
+        until = time.monotonic() + self.FOR_S
+        while not self.done.wait(self.EVERY_S) and time.monotonic() < until:
+            self.look()
 
 
 def run_child(command: list, folder: pathlib.Path, variables: dict[str, str] | None = None, limit_s: float | None = None) -> Finished:
@@ -47,11 +72,14 @@ def run_child(command: list, folder: pathlib.Path, variables: dict[str, str] | N
                    **(variables or {})}
     folder.mkdir(parents=True, exist_ok=True)
     out, err, late = folder / "stdout", folder / "stderr", threading.Event()
+    stolen = StolenTime()
     with out.open("wb") as stdout, err.open("wb") as stderr:
+        stolen.look()
         began = time.time()
         process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=stderr, env=environment, start_new_session=True)
         timer = threading.Timer(limit_s or 86400, lambda: (late.set(), os.killpg(process.pid, signal.SIGKILL)))
         timer.start()
+        stolen.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)  # this child's own peak; RUSAGE_CHILDREN has the largest of all so far
         except KeyboardInterrupt:
@@ -59,9 +87,10 @@ def run_child(command: list, folder: pathlib.Path, variables: dict[str, str] | N
             raise
         finally:
             timer.cancel()
+            stolen.done.set()
         process.returncode = os.waitstatus_to_exitcode(status)
     return Finished(began, process.returncode, usage.ru_maxrss * 1024, out.read_text(encoding="utf-8", errors="replace"),
-                    err.read_text(encoding="utf-8", errors="replace"), late.is_set())
+                    err.read_text(encoding="utf-8", errors="replace"), late.is_set(), stolen.seen)
 
 
 def value_of(file: str, key: str) -> str:

@@ -51,6 +51,18 @@ class ReportTest(unittest.TestCase):
         self.assertFalse(one.reached)
         self.assertEqual(self.figure(run(lora_2rows(300, peft=100)), "speed").rival, PEFT.name)
 
+    def test_a_start_is_listed_by_its_parts(self):
+        start = result("startup", 300, {PEFT.name: [sample(100)]})
+        self.assertNotIn("libraries", report.page([run(start)]))
+        start["ours"][0] |= {"start_parts": {"settings": 0.001, "rows": 0.3, "weights": 0.1}, "start_stolen": 0.25}
+        self.assertIn("- 1.00 s: program and libraries 0.60 s, rows 0.30 s, weights 0.10 s; the machine's host gave 0.25 s of the cores",
+                      report.page([run(start)]))
+
+    def test_time_given_to_others_counts_until_the_first_step(self):
+        finished = machine.Finished(100, 0, 0, "", "", stolen=[(99.9, 7.0), (100.5, 7.2), (101.5, 9.0)])
+        self.assertAlmostEqual(finished.stolen_until(101), 0.2)
+        self.assertEqual(machine.Finished(100, 0, 0, "", "").stolen_until(101), 0)
+
     def test_another_batch_size_counts_for_its_own_line_only(self):
         document = run(lora_2rows(300, peft=100, one_row=150), result("lora_8rows", 300, {PEFT.name: [sample(200)]}))
         self.assertAlmostEqual(self.figure(document, "speed").value, 3)

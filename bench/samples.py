@@ -17,6 +17,8 @@ class Sample:
     targets: list[int] = dataclasses.field(default_factory=list)    # rival only: it sees the same rows
     padded: list[int] = dataclasses.field(default_factory=list)     # rival only
     peak_rss: int = 0
+    start_parts: dict = dataclasses.field(default_factory=dict)     # Lathe only: seconds by part; what is left is the program and its libraries
+    start_stolen: float = 0.0       # seconds of the cores that the machine's host gave to others meanwhile
     planned: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class, as planned before the first step
     counted: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class at their peak, as its allocator counted
     checkpoint_bytes: int = 0       # Lathe only: of the last one
@@ -65,11 +67,12 @@ def read_ours(finished: Finished, output: pathlib.Path) -> Sample:
                   tokens=[after - before for before, after in zip(totals, totals[1:])],
                   losses=[line["loss"] for line in steps], peak_rss=finished.peak_rss,
                   planned=by_class(results["planned_memory_bytes"]), counted=by_class(results["peak_memory_bytes"]),
-                  input_wait=results["train_input_wait_seconds"], checkpoint_bytes=newest_checkpoint_bytes(output))
+                  input_wait=results["train_input_wait_seconds"], start_parts=results["startup_parts_seconds"],
+                  start_stolen=finished.stolen_until(finished.began + startup), checkpoint_bytes=newest_checkpoint_bytes(output))
 
 
 def read_rival(finished: Finished) -> tuple[Sample, dict]:
     """Its last line, and the versions that it names."""
     line = json.loads(finished.stdout.strip().splitlines()[-1])
-    return Sample(startup=line["began"] - finished.began, ends=[end - finished.began for end in line["ends"]], tokens=line["tokens"],
+    return Sample(startup=line["began"] - finished.began, start_stolen=finished.stolen_until(line["began"]), ends=[end - finished.began for end in line["ends"]], tokens=line["tokens"],
                   losses=line["losses"], targets=line["targets"], padded=line["padded"], peak_rss=finished.peak_rss), line["versions"]

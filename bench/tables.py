@@ -54,6 +54,17 @@ def input_wait(result: dict) -> str:
     return f" Lathe waited {max(waits) * 1e3:.1f} ms of a run for its rows." if waits else ""
 
 
+def start_line(results: list[dict]) -> str:
+    """Where Lathe's starts went, one after another."""
+    starts = [one for result in results for one in result["ours"] if one.get("start_parts")]
+    texts = []
+    for one in starts:
+        parts = {"program and libraries": one["startup"] - sum(one["start_parts"].values()), **one["start_parts"]}
+        shown_parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items() if seconds >= 0.005)
+        texts.append(f"{one['startup']:.2f} s: {shown_parts}; the machine's host gave {one['start_stolen']:.2f} s of the cores to others meanwhile")
+    return "\n".join(f"- {text}" for text in texts)
+
+
 def padding(result: dict) -> str:
     for rival in WORKLOADS[result["workload"]].rivals:
         plain = result["rivals"].get(rival.name, [])
@@ -115,7 +126,7 @@ def workload_section(name: str, results: list[dict], documents: list[dict]) -> s
     best = [judged_figure(result, "speed", None, document) for result, document in zip(results, documents)] if "speed" in workload.targets else []
     says = f"Held against: {joined([figure.rival for figure in best])}. " if best else ""
     return "\n\n".join([f"### {workload.title}{', start' if name == 'startup' else ''}", rivals_table(results),
-                        says + (loss_line(results[-1]) if name != "startup" else "")]).rstrip()
+                        says + (loss_line(results[-1]) if name != "startup" else start_line(results))]).rstrip()
 
 
 def shape_section(shape: str, documents: list[dict]) -> str:

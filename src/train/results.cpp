@@ -105,6 +105,7 @@ Json train_results(const ResultParts& parts) {
   results["peak_rss_bytes"] = memory.peak_rss_bytes;
   results["file_backed_bytes"] = memory.file_backed_bytes;
   results["startup_seconds"] = rounded(parts.startup_seconds, 3);
+  results["startup_parts_seconds"] = parts.start_parts.json();
   results["train_input_wait_seconds"] = rounded(trainer.input_wait_s(), 6);
   const double used = runtime > 0 ? parts.model_flops / runtime : 0;
   results["model_flops_utilization"] =

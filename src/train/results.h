@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "config/plan.h"
 #include "data/dataset.h"
+#include "train/start_parts.h"
 #include "train/trainer.h"
 
 namespace lathe {
@@ -16,6 +17,7 @@ struct ResultParts {
   const DataReport& data;
   const MemoryPlan& plan;
   double startup_seconds = 0;
+  const StartParts& start_parts;
   double model_flops = 0;  ///< of all tokens trained
   at::Device device = at::kCPU;
   double machine_flops = 0;  ///< a second, measured

@@ -45,8 +45,6 @@ struct TrainerParts {
   const ModelSaver& saver;
   Fingerprints fingerprints;
   std::string resume_folder;  ///< a whole checkpoint that was chosen already; "": from the start
-  double seconds_before = 0;  ///< spent before the Trainer was made, for startup_seconds
-  int64_t planned_memory_bytes = 0;
 };
 
 class Trainer {

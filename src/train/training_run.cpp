@@ -34,6 +34,7 @@
 #include "train/memory_check.h"
 #include "train/output_folder.h"
 #include "train/results.h"
+#include "train/start_parts.h"
 #include "train/starting_adapter.h"
 #include "train/throughput.h"
 
@@ -196,6 +197,7 @@ void check_adapter_moved(const ParameterStore& store, const Trainer& trainer, do
 struct TrainingRun::Impl {
   TrainingArguments args;
   std::string model_directory;
+  StartParts start_parts;
   std::string first_row;  ///< as text, for the console
   TemplateKind template_kind = TemplateKind::kToolkit;
   ModelShape shape;
@@ -317,6 +319,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
 
 void TrainingRun::Impl::load_model() {
   std::optional<StartingAdapter> adapter = first_adapter.get();
+  start_parts.end("first values");
   adapter_only = adapter.has_value();
   if (adapter) {
     warn_of_untied(adapter->config, shape);
@@ -411,6 +414,8 @@ void TrainingRun::Impl::print_start() const {
         fmt::format("ids: [{}]\nlabels: [{}]", fmt::join(sample.input_ids, ", "), fmt::join(sample.labels, ", ")));
   }
   log::info("{}", describe(plan, memory_bytes()));
+  const std::string parts = fmt::format("time before training: {}", start_parts.text());
+  args.profile ? log::info("{}", parts) : log::to_file_only(parts);
   for (const std::string& sentence : idle_settings(args, trainer->state(), length)) log::warning("{}", sentence);
 }
 
@@ -445,6 +450,7 @@ void TrainingRun::Impl::save_and_report() {
                           .data = train_rows.report,
                           .plan = plan,
                           .startup_seconds = trainer->start_s() - kProcessStart_s,
+                          .start_parts = start_parts,
                           .model_flops = tokens * model_flops_per_token(tokens / rows),
                           .device = device,
                           .machine_flops = machine_flops};
@@ -471,11 +477,16 @@ TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, st
   if (!impl_->device.is_cpu()) check_gpu_settings(impl_->args);
   impl_->model_directory = std::move(model_directory);
   for (const std::string& note : notes) log::info("{}", note);
+  impl_->start_parts.end("settings");
   impl_->read_data();
+  impl_->start_parts.end("rows");
   impl_->open_output();
+  impl_->start_parts.end("output");
   impl_->load_model();
+  impl_->start_parts.end("weights");
   impl_->make_trainer();
   trim_heap();
+  impl_->start_parts.end("trainer");
   impl_->print_start();
 }
 

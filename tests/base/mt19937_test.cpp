@@ -35,6 +35,22 @@ TEST(Mt19937, DrawsUniformFloatsAsTorch) {
   }
 }
 
+TEST(Mt19937, UniformFloatsAreTheSameInAnyPieces) {
+  std::vector<float> whole(4000), pieces(4000);
+  Mt19937(3).uniform(whole.data(), 4000, -0.25, 0.5);
+  Mt19937 generator(3);
+  int64_t done = 0;
+  for (const int64_t count : {1, 0, 622, 2, 624, 1300, 5, 1446}) {
+    generator.uniform(pieces.data() + done, count, -0.25, 0.5);
+    done += count;
+  }
+  ASSERT_EQ(done, 4000);
+  EXPECT_EQ(pieces, whole);
+  Mt19937 stepped(3);
+  stepped.discard(4000);
+  EXPECT_EQ(generator.next(), stepped.next());
+}
+
 TEST(Mt19937, PermutesAsTorch) {
   for (const Json& run : oracle()["randperm"]) {
     Mt19937 generator(run["seed"].get<uint64_t>());

@@ -30,6 +30,10 @@ TEST_F(ResultsTest, EveryFileThatIsPromisedIsThere) {
   EXPECT_GT(results["train_tokens_per_second"].get<double>(), 0);
   EXPECT_GT(results["model_flops_utilization"].get<double>(), 0);
   EXPECT_LT(results["model_flops_utilization"].get<double>(), 1);
+  double start_s = 0;
+  for (const auto& [part, seconds] : results["startup_parts_seconds"].items()) start_s += seconds.get<double>();
+  EXPECT_GT(start_s, 0);
+  EXPECT_LE(start_s, results["startup_seconds"].get<double>() + 0.005);  // each is rounded to a thousandth
   const Json& peak = results["peak_memory_bytes"]["cpu"];
   const Json& plan = results["planned_memory_bytes"]["cpu"];
   EXPECT_EQ(peak["optimizer"], plan["optimizer"]);
