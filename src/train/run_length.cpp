@@ -112,6 +112,14 @@ Control control_after_step(const TrainingArguments& args, const TrainerState& st
   return control;
 }
 
+int64_t certain_saves(const TrainingArguments& args, const RunLength& length) {
+  if (args.save_strategy == "no") return 0;
+  if (args.save_strategy == "epoch") return length.num_train_epochs;
+  const int64_t save_steps = initial_state(args, length).save_steps;
+  if (args.save_strategy == "best" || save_steps <= 0) return 1;
+  return (length.max_steps + save_steps - 1) / save_steps;  // the last one at the end
+}
+
 std::vector<std::string> idle_settings(const TrainingArguments& args, const TrainerState& state,
                                        const RunLength& length) {
   std::vector<std::string> sentences;

@@ -309,12 +309,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
   const DType compute = compute_dtype(args);
   plan = plan_memory(shape, args, load, compute, trainable);
   require_memory(shape, args, load, compute, trainable, memory_bytes());
-  const TrainerState intervals = initial_state(args, length);
-  const int64_t saves = args.save_strategy == "no"      ? 0
-                        : args.save_strategy == "epoch" ? length.num_train_epochs
-                        : intervals.save_steps > 0      ? length.max_steps / intervals.save_steps + 1
-                                                        : 1;
-  check_disk(shape, args, trainable, saves);
+  check_disk(shape, args, trainable, certain_saves(args, length));
 }
 
 void TrainingRun::Impl::load_model() {

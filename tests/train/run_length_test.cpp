@@ -75,6 +75,22 @@ TEST(RunLength, WhatIsDueAfterAStep) {
   EXPECT_EQ(seen, "l-- --- l-- -e- --s l-- --- -e- l-- -es ");
 }
 
+TEST(RunLength, CountsTheSavesThatAreCertain) {
+  TrainingArguments args;
+  args.max_steps = 100;
+  args.save_steps = 30;
+  const RunLength length = run_length(args, 50, 400);
+  EXPECT_EQ(certain_saves(args, length), 4);  // 30, 60, 90 and the end
+  args.save_steps = 50;
+  EXPECT_EQ(certain_saves(args, length), 2);
+  args.save_strategy = "epoch";
+  EXPECT_EQ(certain_saves(args, length), 2);
+  args.save_strategy = "no";
+  EXPECT_EQ(certain_saves(args, length), 0);
+  args.save_strategy = "best";
+  EXPECT_EQ(certain_saves(args, length), 1);
+}
+
 TEST(RunLength, SaysWhatWillNeverAct) {
   TrainingArguments args;
   args.max_steps = 27;
