@@ -16,8 +16,8 @@ TEXT = f"""## What is measured
   optimizer state, does less (small updates are lost in rounding); it is shown and no target is held against it. DeepSpeed keeps fp32 masters.
 - Real tokens/s: tokens of the rows, padding never counted, from the end of the first step to the end of the last.
 - Peak memory: the largest resident set of the process, from its start to its end, mapped files included. Planned and counted: what Lathe's allocator holds.
-- Start: from the moment the process is started until its first step begins. Each side runs once uncounted just before, so that files come from memory. Lathe's is listed by its parts,
-  with what the host of a virtual machine gave to others meanwhile (steal in /proc/stat).
+- Start: from the moment the process is started until its first step begins. Each side runs once uncounted just before, so that files come from memory.
+  Lathe's is listed by its parts, with what the host of a virtual machine gave to others meanwhile (steal in /proc/stat).
 - Each figure is the median of all repetitions of a run; a ratio is worked out between neighbours in time, and its median shown (lowest and highest in brackets).
   Processes run one at a time, and who goes first alternates. Absolute figures belong to this machine and hour; ratios travel better.
 - Limit: real tokens/s if the matrix products alone took time, at the rate measured beside each repetition over the same products (`bench/machine_rates.py`).

@@ -18,7 +18,7 @@ class Sample:
     padded: list[int] = dataclasses.field(default_factory=list)     # rival only
     peak_rss: int = 0
     start_parts: dict = dataclasses.field(default_factory=dict)     # Lathe only: seconds by part; what is left is the program and its libraries
-    start_stolen: float = 0.0       # seconds of the cores that the machine's host gave to others meanwhile
+    start_stolen: float = 0.0       # Lathe only: seconds of the cores that the machine's host gave to others meanwhile
     planned: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class, as planned before the first step
     counted: dict = dataclasses.field(default_factory=dict)         # Lathe only: bytes by class at their peak, as its allocator counted
     checkpoint_bytes: int = 0       # Lathe only: of the last one
@@ -74,5 +74,5 @@ def read_ours(finished: Finished, output: pathlib.Path) -> Sample:
 def read_rival(finished: Finished) -> tuple[Sample, dict]:
     """Its last line, and the versions that it names."""
     line = json.loads(finished.stdout.strip().splitlines()[-1])
-    return Sample(startup=line["began"] - finished.began, start_stolen=finished.stolen_until(line["began"]), ends=[end - finished.began for end in line["ends"]], tokens=line["tokens"],
+    return Sample(startup=line["began"] - finished.began, ends=[end - finished.began for end in line["ends"]], tokens=line["tokens"],
                   losses=line["losses"], targets=line["targets"], padded=line["padded"], peak_rss=finished.peak_rss), line["versions"]

@@ -54,7 +54,7 @@ def input_wait(result: dict) -> str:
     return f" Lathe waited {max(waits) * 1e3:.1f} ms of a run for its rows." if waits else ""
 
 
-def start_line(results: list[dict]) -> str:
+def start_lines(results: list[dict]) -> str:
     """Where Lathe's starts went, one after another."""
     starts = [one for result in results for one in result["ours"] if one.get("start_parts")]
     texts = []
@@ -126,7 +126,7 @@ def workload_section(name: str, results: list[dict], documents: list[dict]) -> s
     best = [judged_figure(result, "speed", None, document) for result, document in zip(results, documents)] if "speed" in workload.targets else []
     says = f"Held against: {joined([figure.rival for figure in best])}. " if best else ""
     return "\n\n".join([f"### {workload.title}{', start' if name == 'startup' else ''}", rivals_table(results),
-                        says + (loss_line(results[-1]) if name != "startup" else start_line(results))]).rstrip()
+                        says + (loss_line(results[-1]) if name != "startup" else start_lines(results))]).rstrip()
 
 
 def shape_section(shape: str, documents: list[dict]) -> str:

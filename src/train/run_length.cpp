@@ -115,7 +115,7 @@ Control control_after_step(const TrainingArguments& args, const TrainerState& st
 int64_t certain_saves(const TrainingArguments& args, const RunLength& length) {
   if (args.save_strategy == "no") return 0;
   if (args.save_strategy == "epoch") return length.num_train_epochs;
-  const int64_t save_steps = initial_state(args, length).save_steps;
+  const int64_t save_steps = absolute_steps(args.save_steps, length.max_steps);
   if (args.save_strategy == "best" || save_steps <= 0) return 1;
   return (length.max_steps + save_steps - 1) / save_steps;  // the last one at the end
 }
