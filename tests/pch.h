@@ -1,9 +1,7 @@
 #pragma once
-// The tests' precompiled header below the torch line: src/ops/pch.h and what nearly every test includes. As there,
-// every file must also build without it.
+// The precompiled header of tests without torch: the rooms' own and what nearly every test includes. As there, every
+// file must also build without it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "ops/pch.h"
+#include "base/pch.h"

@@ -10,8 +10,10 @@ namespace lathe::log {
 enum class Level { kDebug, kInfo, kWarning, kError };
 
 void write(Level level, std::string_view text);
-/// Everything from now on is also appended to path. Call once.
+/// Everything from now on is also appended to path, behind what was said since the program began or the last file was
+/// closed.
 void open_log_file(const std::string& path);
+void close_log_file();
 /// Goes to the log file alone (long things: ids and labels of the sample row).
 void to_file_only(std::string_view text);
 void set_console_level(Level level);

@@ -1,6 +1,7 @@
 #include "config/deepspeed.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -50,6 +51,9 @@ class DeepSpeedReader {
   Json read() {
     check_keys(json_, "");
     if (!fits_) return json_;
+    if (!idle_.empty()) {
+      settings_.notes.push_back(fmt::format("DeepSpeed: without effect: {}", fmt::join(idle_, ", ")));
+    }
     match_precision();
     match("train_micro_batch_size_per_gpu", "per_device_train_batch_size");
     match("gradient_accumulation_steps", "gradient_accumulation_steps");
@@ -99,9 +103,20 @@ class DeepSpeedReader {
 
   void check_value(const ForeignKey& key, const std::string& path, const Json& value) {
     const std::string text = dump_json(value);
-    if (std::string_view(key.harmless) == kUsed || text == "\"auto\"" || is_harmless(key, text)) return;
+    if (std::string_view(key.harmless) == kUsed || text == "\"auto\"") return;
+    if (is_harmless(key, text)) {
+      if (asks_for_something(path, value)) idle_.push_back(fmt::format("{} ({})", path, key.advice));
+      return;
+    }
     refuse(path, fmt::format("'{}' of the DeepSpeed configuration is not supported with the value {}", path, text),
            key.advice);
+  }
+
+  /// A feature that is switched on; what belongs to the stages is told of as one (say_what_it_means).
+  static bool asks_for_something(std::string_view path, const Json& value) {
+    if (path.starts_with("zero_optimization") || path.starts_with("bf16") || path.starts_with("fp16")) return false;
+    if (value.is_boolean()) return value.get<bool>();
+    return value.is_object() && !value.empty() && value.value("enabled", Json(true)) != false;
   }
 
   /// "auto" becomes the trainer's value; a value of its own is taken over, unless the user gave the trainer another.
@@ -340,6 +355,7 @@ class DeepSpeedReader {
   Json json_;
   std::string file_;
   JsonPositions positions_;
+  std::vector<std::string> idle_;  ///< what was asked for and does nothing, and why
   bool fits_ = true;
 };
 

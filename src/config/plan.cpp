@@ -80,7 +80,7 @@ void add_trained(Work& w, const TrainingArguments& args) {
   w.head_trains |= modules_to_save(args).copies_tied(w.shape);
 }
 
-Work work_of(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute) {
+Work work_of(const ModelShape& shape, const TrainingArguments& args, const BatchShape& load, DType compute) {
   Work w{.shape = shape};
   w.adapter = args.use_lora;
   w.widened = gradient_bytes(args, compute) > size_bytes(compute);
@@ -263,6 +263,22 @@ int64_t step_scratch(const Work& w) {
   return std::max({forward, backward, head_scratch(w), embedding_scratch(w)}) * 11 / 10 + kFixed;
 }
 
+/// Sines and cosines of every position.
+int64_t rotary_bytes(const Work& w) {
+  return 4 * w.t * w.shape.head_dim;
+}
+
+/// Of a batch that is only run forward: what one layer makes is gone when the next begins, and dropout is off.
+int64_t evaluation_bytes(Work w) {
+  if (w.t == 0) return 0;
+  w.dropout = false;
+  const int64_t heads = w.e * w.t * (3 * w.q + 3 * w.k + (w.norms ? w.q : 0)) + attention_scratch(w, false);
+  const int64_t mlp = w.e * w.t * (w.q + 2 * w.h + 3 * w.i + w.r + (w.dora_width > 0 ? w.i : 0));
+  const int64_t layer = layer_input(w) + dora_scratch(w, false) + std::max(heads, mlp);
+  const int64_t head = layer_input(w) + 2 * w.e * w.n * w.h + w.e * w.logits_rows * w.v;
+  return rotary_bytes(w) + std::max(layer, head) * 11 / 10 + kFixed;
+}
+
 /// Linear weights of the layers in few bits, everything else as it is read; and the one weight that is open at a time.
 void add_quantized_weights(MemoryPlan& plan, const ModelShape& shape, const TrainingArguments& args, DType compute) {
   int64_t largest = 0, projections = 0;
@@ -350,24 +366,32 @@ int64_t trainable_parameters(const ModelShape& shape, const TrainingArguments& a
 }
 
 LoadShape nominal_load(const TrainingArguments& args) {
-  const int64_t eval_rows = evaluates(args) ? args.per_device_eval_batch_size : 0;
-  const int64_t tokens = std::max(args.per_device_train_batch_size, eval_rows) * args.max_seq_length;
-  return {tokens, args.max_seq_length, tokens};
+  const auto rows = [&](int64_t count) {
+    return BatchShape{count * args.max_seq_length, args.max_seq_length, count * args.max_seq_length};
+  };
+  return {rows(args.per_device_train_batch_size),
+          evaluates(args) ? rows(args.per_device_eval_batch_size) : BatchShape()};
 }
 
 MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute,
                        int64_t trainable) {
-  const Work w = work_of(shape, args, load, compute);
+  const Work train = work_of(shape, args, load.train, compute), eval = work_of(shape, args, load.eval, compute);
   MemoryPlan plan;
   add_weights(plan, shape, args, compute, trainable);
-  const int64_t kept = shape.num_layers * (layer_input(w) + layer_inside(w) - layer_recomputed(w));
-  plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept + 4 * w.t * shape.head_dim});
-  plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step_scratch(w)});
+  const int64_t kept =
+      shape.num_layers * (layer_input(train) + layer_inside(train) - layer_recomputed(train)) + rotary_bytes(train);
+  const int64_t step = step_scratch(train), beyond = evaluation_bytes(eval) - (kept + step);
+  plan.terms.push_back({MemoryClass::kActivations, "kept for backward", kept});
+  plan.terms.push_back({MemoryClass::kActivations, "largest phase of a step", step});
+  if (beyond > 0) plan.terms.push_back({MemoryClass::kActivations, "an evaluation batch beyond these", beyond});
+  const auto largest = [&](auto bytes) {
+    return std::max(largest_product(train, bytes), largest_product(eval, bytes));
+  };
   if (!multiplies(compute)) {
-    plan.terms.push_back({MemoryClass::kWorkspace, "products widened to fp32", largest_product(w, widened_bytes)});
+    plan.terms.push_back({MemoryClass::kWorkspace, "products widened to fp32", largest(widened_bytes)});
   } else if (compute == DType::kF16 || (compute == DType::kBF16 && multiplies_in_tiles())) {
     const auto laid_out = [&](int64_t m, int64_t k, int64_t n) { return laid_out_bytes(m, k, n, compute); };
-    plan.terms.push_back({MemoryClass::kWorkspace, "factors laid out for products", largest_product(w, laid_out)});
+    plan.terms.push_back({MemoryClass::kWorkspace, "factors laid out for products", largest(laid_out)});
   }
   for (const PlanTerm& term : plan.terms) plan.bytes[static_cast<size_t>(term.memory_class)] += term.bytes;
   return plan;
@@ -399,46 +423,6 @@ int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args,
   // Beside the state of the optimizer, weights of the model itself that train in bf16 have their masters there.
   const int64_t state = args.save_only_model ? 0 : optimizer_bytes(shape, args) + (masters ? 4 * copied : 0);
   return weights + kTokenizerBytes + (args.save_strategy == "no" ? 0 : state);
-}
-
-void require_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute,
-                    int64_t trainable, int64_t available_bytes) {
-  const auto needs = [&](const TrainingArguments& changed, const LoadShape& of) {
-    return plan_memory(shape, changed, of, compute, trainable).total();
-  };
-  const int64_t needed = needs(args, load);
-  if (needed <= available_bytes) return;
-  TrainingArguments changed = args;
-  LoadShape smaller = load;
-  std::string remedy;
-  for (const char* scope : {"", "mlp", "layer"}) {
-    if (*scope != 0) changed.gradient_checkpointing = true, changed.gradient_checkpointing_scope = scope;
-    for (int64_t batch = args.per_device_train_batch_size; batch >= 1 && remedy.empty(); batch /= 2) {
-      const int64_t parts = args.per_device_train_batch_size / batch;
-      smaller.tokens = std::max(load.longest_row, load.tokens / parts);
-      smaller.targets = std::min(load.targets, smaller.tokens);
-      if (const int64_t bytes = needs(changed, smaller); bytes <= available_bytes) {
-        remedy = fmt::format(
-            "per_device_train_batch_size {} with gradient_accumulation_steps {}{} takes {}", batch,
-            args.gradient_accumulation_steps * parts,
-            *scope == 0 ? ""
-                        : fmt::format(", gradient_checkpointing true and gradient_checkpointing_scope \"{}\"", scope),
-            format_bytes(bytes));
-      }
-    }
-  }
-  if (remedy.empty()) {
-    const int64_t state =
-        needed -
-        plan_memory(shape, args, load, compute, trainable).bytes[static_cast<size_t>(MemoryClass::kActivations)];
-    remedy =
-        fmt::format("weights and optimizer alone take {}: use a smaller model, use_lora, or a smaller max_seq_length",
-                    format_bytes(state));
-  }
-  throw Error(ErrorKind::kMemory,
-              fmt::format("the run does not fit in memory: it needs {}, {} is available", format_bytes(needed),
-                          format_bytes(available_bytes)),
-              {}, remedy);
 }
 
 }  // namespace lathe

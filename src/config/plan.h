@@ -11,11 +11,15 @@
 
 namespace lathe {
 
-/// What the plan needs to know of the data: of the largest micro-batch.
+/// Rows laid end to end.
+struct BatchShape {
+  int64_t tokens = 0, longest_row = 0, targets = 0;
+};
+
+/// What the plan needs to know of the data.
 struct LoadShape {
-  int64_t tokens = 0;  ///< of the largest micro-batch
-  int64_t longest_row = 0;
-  int64_t targets = 0;
+  BatchShape train;  ///< the largest micro-batch
+  BatchShape eval;   ///< the largest evaluation batch, of which nothing is kept for backward; no tokens: none
 };
 
 /// One named part of the plan.
@@ -41,7 +45,7 @@ struct MemoryPlan {
 /// Supervised tokens whose logits the head holds at once (ModelOptions::loss_chunk_tokens): fewer where an adapter
 /// trains and memory counts more than time, for there they are the largest thing alive.
 [[nodiscard]] int64_t loss_chunk_tokens(const TrainingArguments& args);
-/// The largest micro-batch that the settings allow, before any row is known.
+/// The largest batches that the settings allow, before any row is known.
 [[nodiscard]] LoadShape nominal_load(const TrainingArguments& args);
 
 [[nodiscard]] MemoryPlan plan_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load,
@@ -50,8 +54,5 @@ struct MemoryPlan {
 /// Bytes of one checkpoint on disk, which is no less than a final save.
 [[nodiscard]] int64_t checkpoint_bytes(const ModelShape& shape, const TrainingArguments& args,
                                        int64_t trainable_parameters);
-/// @throws Error(kMemory) when the plan is larger than available_bytes; the message says which settings would fit.
-void require_memory(const ModelShape& shape, const TrainingArguments& args, const LoadShape& load, DType compute_dtype,
-                    int64_t trainable_parameters, int64_t available_bytes);
 
 }  // namespace lathe

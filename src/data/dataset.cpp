@@ -116,12 +116,12 @@ void keep_samples(std::vector<EncodedRow>& encoded, const EncodeOptions& options
                 where, "raise max_seq_length, or set overlong=\"truncate\"");
   }
   if (report.rows_truncated > 0) {
-    throw Error(ErrorKind::kData,
+    throw Error(ErrorKind::kRun,
                 fmt::format("no row has a label: {} of {} were cut to max_seq_length {} before their answer begins",
                             report.rows_truncated, report.rows_kept, options.max_seq_length),
                 where, "raise max_seq_length, or set truncation_side=\"left\"");
   }
-  throw Error(ErrorKind::kData, "no row has a label: there is no answer in any of them", where,
+  throw Error(ErrorKind::kRun, "no row has a label: there is no answer in any of them", where,
               "fill the answers (output, response, completion, answer, or the assistant's turns)");
 }
 
@@ -181,7 +181,7 @@ Dataset split_off(Dataset& dataset, double ratio, uint64_t seed) {
   measure_samples(dataset.samples, dataset.report);
   dataset.report.rows_held_out += wanted;
   if (dataset.report.trained_tokens == 0) {
-    throw Error(ErrorKind::kData, "the rows that are left to train on have no label", {{}, 0, "eval_split_ratio"},
+    throw Error(ErrorKind::kRun, "the rows that are left to train on have no label", {{}, 0, "eval_split_ratio"},
                 "hold fewer rows out, or fill the answers");
   }
   return taken;

@@ -61,7 +61,8 @@ struct Dataset {
 
 /// Each row's text is that of its template, its labels come from the turns themselves. The result does not depend on
 /// num_threads. Looks at stop requests as it goes.
-/// @throws Error(kData) naming file:line by the overlong policy, or when no row has a label (with the likely cause).
+/// @throws Error(kData) naming file:line by the overlong policy; Error(kRun) when no row has a label (with the likely
+/// cause).
 [[nodiscard]] Dataset encode_rows(const RowsRead& rows, const Tokenizer& tokenizer, const EncodeOptions& options);
 
 /// Takes ratio of the rows (rounded; at least one, never all; chosen by a seeded permutation) out of dataset and

@@ -124,6 +124,10 @@ int64_t TrainLoader::micro_batches_per_epoch() const {
   return options_.drop_last ? num_units() / options_.batch_size : divide_up(num_units(), options_.batch_size);
 }
 
+int64_t TrainLoader::left_out_per_epoch() const {
+  return std::max<int64_t>(num_units() - micro_batches_per_epoch() * options_.batch_size, 0);
+}
+
 int64_t TrainLoader::updates_per_epoch() const {
   return divide_up(micro_batches_per_epoch(), options_.gradient_accumulation_steps);
 }

@@ -46,6 +46,7 @@ class TrainLoader {
   TrainLoader(const Dataset& dataset, LoaderOptions options);
   [[nodiscard]] int64_t micro_batches_per_epoch() const;
   [[nodiscard]] int64_t updates_per_epoch() const;
+  [[nodiscard]] int64_t left_out_per_epoch() const;  ///< rows, or packs, that fill no batch (drop_last)
   [[nodiscard]] int64_t num_packs() const { return static_cast<int64_t>(packs_.size()); }  ///< 0 without packing
   /// The micro-batches of update `index` (0-based, counted over all epochs): a pure function of index, so that a run
   /// that goes on needs no skipping.

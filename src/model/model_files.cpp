@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mapped_pages.h"
+#include "base/signals.h"
 #include "model/tensor_file.h"
 #include "ops/dtype.h"
 
@@ -88,6 +89,7 @@ class Loader {
   void read(const std::string& path) {
     const SafetensorsFile file = SafetensorsFile::open(path);
     for (const auto& [name, entry] : file.tensors()) {
+      if (quantization_ != nullptr) throw_if_stopped();  // to quantise them may take minutes
       if (!ignorable(name)) take(path, file, name, entry);
     }
   }
@@ -236,6 +238,7 @@ QuantizedModel load_quantized_model(const std::string& directory, const ModelSha
 QuantizedModel quantize_model(TensorMap weights, const ops::QuantizationSettings& settings) {
   QuantizedModel model;
   for (auto at = weights.begin(); at != weights.end(); at = weights.erase(at)) {
+    throw_if_stopped();
     if (is_projection_weight(at->first)) {
       model.quantized[at->first] =
           std::make_shared<const ops::QuantizedWeight>(ops::QuantizedWeight::quantize(at->second, settings));

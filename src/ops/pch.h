@@ -2,11 +2,5 @@
 // The one precompiled header below the torch line. Lean on purpose: torch/torch.h would cost 724 MB and 28 s
 // (docs/architecture.md, "Compile time"). Every file must also build without it.
 #include <ATen/ATen.h>
-#include <fmt/format.h>
 
-#include <array>
-#include <memory>
-#include <optional>
-#include <string>
-#include <unordered_map>
-#include <vector>
+#include "base/pch.h"

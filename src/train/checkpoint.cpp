@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <lathe/error.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include "base/mapped_pages.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
+#include "base/signals.h"
+#include "config/config_file.h"
 #include "model/tensor_file.h"
 #include "ops/dtype.h"
 #include "ops/elements.h"
@@ -27,6 +30,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
+constexpr const char* kSettings = "training_args.json";
 
 /// Everything that the store and the optimizer keep of one parameter.
 std::vector<StateTensor> state_of(ParameterStore& store, Optimizer& optimizer, size_t parameter) {
@@ -106,7 +110,10 @@ Json to_json(const Fingerprints& fingerprints) {
   return Json{{"base_weights", fingerprints.base_weights.get()},
               {"data", fingerprints.data},
               {"tokenizer", fingerprints.tokenizer},
-              {"template", fingerprints.template_text}};
+              {"template", fingerprints.template_text},
+              {"quantization", fingerprints.quantization},
+              {"row_ends", fingerprints.row_ends},
+              {"eval_data", fingerprints.eval_data}};
 }
 
 void hash_sampled(Sha256& hash, const MappedFile& file) {
@@ -164,7 +171,7 @@ PendingCheckpoint collect_checkpoint(const std::string& folder, const ModelSaver
   copy_from_gpu(pending.files);
   pending.last_reads = last_reads(pending.files, saver, store.parameters());
   pending.files.push_back({.name = kState, .text = dump_json(to_json(contents.state), 2) + "\n"});
-  pending.files.push_back({.name = "training_args.json", .text = contents.training_args});
+  pending.files.push_back({.name = kSettings, .text = contents.training_args});
   pending.manifest = {{"global_step", contents.state.global_step},
                       {"totals", to_json(contents.totals)},
                       {"row_order", contents.row_order},
@@ -181,7 +188,7 @@ void write_checkpoint(const PendingCheckpoint& pending, const SaveProgress& prog
 }
 
 std::optional<std::string> why_not_resume(const std::string& folder) {
-  if (auto damage = find_damage(folder)) return damage;
+  if (const auto damage = find_damage(folder)) return "damaged: " + *damage;
   if (!read_manifest(folder)["files"].contains(kOptimizer)) return "it has no optimizer state (save_only_model)";
   return std::nullopt;
 }
@@ -195,12 +202,15 @@ ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const 
                   {.file = "", .line = 0, .key = "resume_from_checkpoint"},
                   "give another one, or true for the newest whole one of output_dir");
     }
-    return {*setting, fmt::format("Resuming from {} at step {}", *setting, step_of(*setting))};
+    const int64_t step = step_of(*setting);
+    return {*setting, fmt::format("Resuming from {} at step {}", *setting, step), step};
   }
   std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
   for (auto folder = all.rbegin(); folder != all.rend(); ++folder) {
+    throw_if_stopped();  // each is read whole
     const auto damage = why_not_resume(folder->path);
-    if (!damage) return {folder->path, fmt::format("Resuming from {} at step {}", folder->path, folder->step)};
+    const int64_t step = folder->step;
+    if (!damage) return {folder->path, fmt::format("Resuming from {} at step {}", folder->path, step), step};
     log::warning("{} cannot be gone on from: {}; the one before it is tried", folder->path, *damage);
   }
   return {"", all.empty() ? fmt::format("Nothing to resume from in {}: starting from step 0, row 0", output_dir)
@@ -210,17 +220,46 @@ ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const 
 void check_fingerprints(const std::string& folder, const Fingerprints& fingerprints) {
   const Json manifest = read_manifest(folder);
   const Json ours = to_json(fingerprints);
-  const std::pair<const char*, const char*> kinds[] = {
-      {"base_weights", "base weights"}, {"data", "data"}, {"tokenizer", "tokenizer"}, {"template", "template"}};
-  std::string differing;
-  for (const auto& [key, words] : kinds) {
-    if (manifest["fingerprints"].value(key, "") == ours[key].get<std::string>()) continue;
-    differing += fmt::format("{}{}", differing.empty() ? "" : ", ", words);
+  const Json& theirs = manifest["fingerprints"];
+  struct Kind {
+    const char *key, *words;
+    bool may_lack = false;  // checkpoints of an older version do not have it
+  };
+  const Kind kinds[] = {{"base_weights", "base weights"},
+                        {"data", "data"},
+                        {"tokenizer", "tokenizer"},
+                        {"template", "template"},
+                        {"quantization", "quantisation of the base weights", true},
+                        {"row_ends", "enable_thinking or end token", true},
+                        {"eval_data", "evaluation data", true}};
+  std::vector<std::string> differing;
+  for (const auto& [key, words, may_lack] : kinds) {
+    if (may_lack && !theirs.contains(key)) continue;
+    const auto before = theirs.value(key, ""), now = ours[key].get<std::string>();
+    // Best metric, early stopping and plateaus compare with what was measured on other rows; without any there is
+    // nothing to compare.
+    if (std::string_view(key) == "eval_data" && (before.empty() || now.empty())) continue;
+    if (before != now) differing.emplace_back(words);
   }
   if (differing.empty()) return;
-  throw Error(ErrorKind::kConfig, fmt::format("'{}' was made with other {} than this run's", folder, differing),
+  throw Error(ErrorKind::kConfig,
+              fmt::format("'{}' was made with other {} than this run's", folder, fmt::join(differing, ", ")),
               {.file = "", .line = 0, .key = "resume_from_checkpoint"},
               "resume with the same ones, or start a new run from the weights alone with adapter_name_or_path");
+}
+
+std::string changed_settings(const std::string& folder, const TrainingArguments& now) {
+  const std::string path = folder + "/" + kSettings;
+  if (!file_exists(path)) return "";
+  static const std::set<std::string> of_the_start = {"resume_from_checkpoint", "output_dir", "logging_dir",
+                                                     "overwrite_output_dir",   "max_time",   "show_sample"};
+  const Json before = read_json_file(path), after = parse_json(to_json_text(now), "settings");
+  std::vector<std::string> changes;
+  for (const auto& [key, value] : after.items()) {
+    if (key.starts_with('_') || of_the_start.contains(key) || !before.contains(key) || before[key] == value) continue;
+    changes.push_back(fmt::format("{} {} -> {}", key, dump_json(before[key]), dump_json(value)));
+  }
+  return fmt::format("{}", fmt::join(changes, ", "));
 }
 
 RestoredCheckpoint read_checkpoint(const std::string& folder, const ModelSaver& saver, ParameterStore& store,

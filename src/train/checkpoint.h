@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/training_arguments.h"
 #include "engine/optimizer.h"
 #include "engine/trainable.h"
 #include "train/checkpoint_folder.h"
@@ -18,6 +19,9 @@ namespace lathe {
 struct Fingerprints {
   std::string data, tokenizer, template_text;
   std::shared_future<std::string> base_weights;  ///< hashed beside the first steps; get() waits
+  std::string quantization;                      ///< of the base weights; "": none
+  std::string row_ends;                          ///< what else decides on a row's text: enable_thinking, the end token
+  std::string eval_data;                         ///< "": no rows of its own. Only two such are compared
 };
 
 /// SHA-256 over the weight files of a folder and its config.json; of files beyond 4 GiB only ends and samples are read.
@@ -58,13 +62,17 @@ void write_checkpoint(const PendingCheckpoint& pending, const SaveProgress& prog
 struct ResumeChoice {
   std::string folder;  ///< "": from the start
   std::string sentence;
+  int64_t step = 0;
 };
 /// @param setting resume_from_checkpoint: nothing, "true", or a path. Damaged checkpoints are named on the console.
 /// @throws Error(kConfig) when a path is no whole checkpoint.
 [[nodiscard]] ResumeChoice choose_checkpoint(const std::optional<std::string>& setting, const std::string& output_dir);
 
-/// @throws Error(kConfig) naming what differs: base weights, data, tokenizer or template.
+/// @throws Error(kConfig) naming what differs: base weights, data, tokenizer, template or evaluation data.
 void check_fingerprints(const std::string& folder, const Fingerprints& fingerprints);
+
+/// The settings in which a run that goes on differs from the checkpoint's, "key old -> new, …"; "" where none does.
+[[nodiscard]] std::string changed_settings(const std::string& folder, const TrainingArguments& now);
 
 struct RestoredCheckpoint {
   TrainerState state;

@@ -16,6 +16,9 @@ void check_gpu_settings(const TrainingArguments& args) {
   }
   if (args.adam_decays_gradient) refuse("optimizer.params.adam_w_mode", "Adam with weight decay in the gradient");
   if (args.bf16_stochastic_rounding) refuse("bf16_stochastic_rounding", "training of bf16 weights without a master");
+  // Without a configuration of the user's, stage 3 offloads (config/deepspeed_files.cpp).
+  if (args.use_deepspeed && args.deepspeed_stage == 3 && !args.deepspeed)
+    refuse("deepspeed_stage", "stage 3 with its offload");
   if (args.use_deepspeed && args.cpu_offload) refuse("cpu_offload", "offload");
 }
 

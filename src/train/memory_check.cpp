@@ -4,23 +4,38 @@
 #include <lathe/error.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "base/file.h"
 #include "base/memory_ledger.h"
 #include "config/plan.h"
-#include "train/output_folder.h"
+#include "train/run_length.h"
 
 namespace lathe {
 namespace {
 
-void include_rows(LoadShape& load, const Dataset& dataset, const std::vector<int64_t>& rows) {
+struct RowSize {
+  int64_t length = 0, targets = 0;
+};
+
+/// Once a row: an epoch looks at each, and there may be many epochs.
+std::vector<RowSize> sizes_of(const Dataset& dataset) {
+  std::vector<RowSize> sizes;
+  sizes.reserve(dataset.samples.size());
+  for (const Sample& sample : dataset.samples) {
+    const auto length = static_cast<int64_t>(sample.input_ids.size());
+    sizes.push_back({length, length - std::count(sample.labels.begin(), sample.labels.end(), kIgnoreLabel)});
+  }
+  return sizes;
+}
+
+void include_rows(BatchShape& load, const std::vector<RowSize>& sizes, const std::vector<int64_t>& rows) {
   int64_t tokens = 0, targets = 0;
   for (const int64_t row : rows) {
-    const Sample& sample = dataset.samples[static_cast<size_t>(row)];
-    const auto length = static_cast<int64_t>(sample.input_ids.size());
-    tokens += length;
-    targets += length - std::count(sample.labels.begin(), sample.labels.end(), kIgnoreLabel);
-    load.longest_row = std::max(load.longest_row, length);
+    const RowSize& size = sizes[static_cast<size_t>(row)];
+    tokens += size.length;
+    targets += size.targets;
+    load.longest_row = std::max(load.longest_row, size.length);
   }
   load.tokens = std::max(load.tokens, tokens);
   load.targets = std::max(load.targets, targets);
@@ -30,25 +45,30 @@ void include_rows(LoadShape& load, const Dataset& dataset, const std::vector<int
 
 LoadShape largest_load(const TrainingArguments& args, const TrainLoader& loader, const Dataset& train,
                        const Dataset* eval, int64_t max_steps) {
-  constexpr int64_t kUpdatesLookedAt = 20000;
+  constexpr int64_t kRowsLookedAt = 1 << 24;  // about a second's
+  const int64_t rows_an_update = args.per_device_train_batch_size * args.gradient_accumulation_steps;
+  // Grouped by length each epoch has its longest rows together, and draws all orders before its own.
+  const int64_t looked_at = loader_options(args).group_by_length ? 0 : kRowsLookedAt / rows_an_update;
+  const int64_t updates = std::max(looked_at, loader.updates_per_epoch());
+  const std::vector<RowSize> sizes = sizes_of(train);
   LoadShape load;
-  for (int64_t update = 0; update < std::min(max_steps, kUpdatesLookedAt); ++update) {
-    for (const std::vector<int64_t>& rows : loader.update_rows(update)) include_rows(load, train, rows);
+  for (int64_t update = 0; update < std::min(max_steps, updates); ++update) {
+    for (const std::vector<int64_t>& rows : loader.update_rows(update)) include_rows(load.train, sizes, rows);
   }
   if (eval == nullptr) return load;
-  const auto num_rows = static_cast<int64_t>(eval->samples.size());
+  const std::vector<RowSize> eval_sizes = sizes_of(*eval);
+  const auto num_rows = static_cast<int64_t>(eval_sizes.size());
   for (const std::vector<int64_t>& rows : eval_batches(num_rows, args.per_device_eval_batch_size)) {
-    include_rows(load, *eval, rows);
+    include_rows(load.eval, eval_sizes, rows);
   }
   return load;
 }
 
-void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters,
-                int64_t num_saves) {
+void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters, int64_t num_saves,
+                int64_t present) {
   // One more than is kept: a new checkpoint is whole before an old one goes. The final save counts as one, too. Those
   // that a resumed run finds take no more room.
   const int64_t kept = args.save_total_limit > 0 ? std::min(num_saves, args.save_total_limit + 1) : num_saves;
-  const auto present = static_cast<int64_t>(list_checkpoints(args.output_dir).size());
   const int64_t needed =
       checkpoint_bytes(shape, args, trainable_parameters) * (std::max<int64_t>(kept - present, 0) + 1);
   const int64_t free = free_disk_bytes(args.output_dir);

@@ -41,31 +41,42 @@ std::string timestamp() {
   return text;
 }
 
-std::string without_trailing_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
 [[noreturn]] void refuse_inputs_folder(const std::string& output_dir, const InputPath& input, const char* what) {
   throw Error(ErrorKind::kConfig, fmt::format("'{}' {} {} ('{}')", output_dir, what, input.key, input.path),
               {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
 }
 
-void set_aside(const std::string& output_dir) {
-  const std::string base = fmt::format("{}.{}", without_trailing_slash(output_dir), timestamp());
-  std::string target = base;
-  for (int i = 2; file_exists(target); ++i) target = fmt::format("{}-{}", base, i);
-  try {
-    rename_directory(without_trailing_slash(output_dir), target);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::kConfig,
-                fmt::format("'{}' holds another run's results and cannot be renamed: {}", output_dir, error.message()),
-                {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
-  }
-  log::info("{} holds another run's results: renamed to {}", output_dir, target);
+std::string dated(const std::string& path) {
+  const std::string base = fmt::format("{}.{}", path, timestamp());
+  std::string name = base;
+  for (int i = 2; file_exists(name); ++i) name = fmt::format("{}-{}", base, i);
+  return name;
+}
+
+/// What of a folder that was renamed can still be gone on with; "" where its run had ended.
+std::string how_to_go_on(const std::string& folder) {
+  const std::vector<CheckpointFolder> all = list_checkpoints(folder);
+  const auto newest = std::find_if(all.rbegin(), all.rend(), [](const CheckpointFolder& one) {
+    return file_exists(one.path + "/optimizer.safetensors");
+  });
+  if (newest == all.rend() || file_exists(folder + "/train_results.json")) return "";
+  return fmt::format("; it had not ended: resume_from_checkpoint={} would go on with it", newest->path);
+}
+
+FolderLock lock(const std::string& output_dir) {
+  std::optional<FolderLock> taken = FolderLock::take(output_dir);
+  if (taken) return std::move(*taken);
+  throw Error(ErrorKind::kConfig, fmt::format("another run is writing to '{}'", output_dir),
+              {.file = "", .line = 0, .key = "output_dir"},
+              "wait until it has ended, stop it, or give another output_dir");
 }
 
 }  // namespace
+
+std::string without_trailing_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
 
 bool holds_results(const std::string& directory) {
   for (const char* name : kResultFiles) {
@@ -88,29 +99,43 @@ bool lies_in(const std::string& path, const std::string& folder) {
   }
 }
 
-void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming,
-                           const std::vector<InputPath>& inputs) {
+FolderLock take_output_folder(const std::string& output_dir, const std::vector<InputPath>& inputs) {
   std::error_code none;
   for (const InputPath& input : inputs) {
     if (fs::equivalent(input.path, output_dir, none))
       refuse_inputs_folder(output_dir, input, "is itself what the run reads by");
   }
-  if (!resuming && holds_results(output_dir)) {
-    if (!overwrite) {
-      throw Error(
-          ErrorKind::kConfig, fmt::format("'{}' holds another run's results", output_dir),
-          {.file = "", .line = 0, .key = "output_dir"},
-          "give another output_dir, set overwrite_output_dir to true (the old folder is renamed, never deleted), "
-          "or go on with it by resume_from_checkpoint: true");
-    }
-    for (const InputPath& input : inputs) {
-      if (lies_in(input.path, output_dir)) {
-        refuse_inputs_folder(output_dir, input, "holds another run's results and would be renamed, but the run reads");
-      }
-    }
-    set_aside(output_dir);
-  }
   ensure_writable_directory(output_dir, "output_dir");
+  return lock(output_dir);
+}
+
+bool holds_another_run(const std::string& output_dir, bool overwrite, const std::vector<InputPath>& inputs) {
+  if (!holds_results(output_dir)) return false;
+  if (!overwrite) {
+    throw Error(ErrorKind::kConfig, fmt::format("'{}' holds another run's results", output_dir),
+                {.file = "", .line = 0, .key = "output_dir"},
+                "give another output_dir, set overwrite_output_dir to true (the old folder is renamed, never deleted), "
+                "or go on with it by resume_from_checkpoint: true");
+  }
+  for (const InputPath& input : inputs) {
+    if (lies_in(input.path, output_dir)) {
+      refuse_inputs_folder(output_dir, input, "holds another run's results and would be renamed, but the run reads");
+    }
+  }
+  return true;
+}
+
+FolderLock set_aside(const std::string& output_dir, bool offers) {
+  const std::string folder = without_trailing_slash(output_dir), target = dated(folder);
+  try {
+    rename_directory(folder, target);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kConfig,
+                fmt::format("'{}' holds another run's results and cannot be renamed: {}", output_dir, error.message()),
+                {.file = "", .line = 0, .key = "output_dir"}, "give another output_dir");
+  }
+  log::info("{} holds another run's results: renamed to {}{}", output_dir, target, offers ? how_to_go_on(target) : "");
+  return take_output_folder(output_dir, {});
 }
 
 std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir) {
@@ -122,6 +147,22 @@ std::vector<CheckpointFolder> list_checkpoints(const std::string& output_dir) {
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return found;
+}
+
+void set_later_checkpoints_aside(const std::string& output_dir, int64_t step, const std::string& resumed) {
+  const std::vector<CheckpointFolder> all = list_checkpoints(output_dir);
+  bool any = false;
+  // The newest first: a run that is killed meanwhile leaves none that stands for this course of it.
+  for (auto folder = all.rbegin(); folder != all.rend() && folder->step >= step; ++folder) {
+    std::error_code none;
+    if (folder->step == step && fs::equivalent(folder->path, resumed, none)) continue;
+    const std::string target = dated(folder->path);
+    rename_directory(folder->path, target);
+    log::info("The run goes on from step {}: {} is of another course of it, or damaged, and is renamed to {}", step,
+              folder->path, target);
+    any = true;
+  }
+  if (any) sync_directory(output_dir);
 }
 
 void rotate_checkpoints(const std::string& output_dir, int64_t limit, const std::optional<std::string>& best,

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/folder_lock.h"
+
 namespace lathe {
 
 /// What a run reads: the key that names it, and where it lies.
@@ -12,13 +14,28 @@ struct InputPath {
   std::string key, path;
 };
 
-/// Prepares output_dir for a run: makes it, checks that it can be written. A folder that holds another run's results
-/// is renamed to NAME.YYYYMMDD-HHMMSS beside it (said), or refused when overwrite is false. resuming: it stays as it
-/// is.
-/// @throws Error(kConfig) when refused or not writable; when output_dir is what the run reads, or one of these would be
-/// renamed with it.
-void prepare_output_folder(const std::string& output_dir, bool overwrite, bool resuming,
-                           const std::vector<InputPath>& inputs = {});
+/// Makes output_dir and takes it for this run. Nothing that lies there is changed.
+/// @throws Error(kConfig) when it is not writable, when it is itself what the run reads, or when another run is writing
+/// to it.
+[[nodiscard]] FolderLock take_output_folder(const std::string& output_dir, const std::vector<InputPath>& inputs);
+
+/// For a run that begins anew in it: whether set_aside has to come before its first file.
+/// @throws Error(kConfig) when output_dir holds another run's results, and overwrite is false or one of the inputs
+/// would be renamed with it.
+[[nodiscard]] bool holds_another_run(const std::string& output_dir, bool overwrite,
+                                     const std::vector<InputPath>& inputs);
+
+/// Renames output_dir to NAME.YYYYMMDD-HHMMSS beside it and says so.
+/// @param offers says how to go on with a run that did not end
+/// @return of the empty folder in its place. @throws Error(kConfig)
+[[nodiscard]] FolderLock set_aside(const std::string& output_dir, bool offers);
+
+/// A run that goes on from `resumed`, of `step`, leaves other checkpoints of that step and of later ones: they are of
+/// another course of it, or damaged. They are renamed to checkpoint-N.YYYYMMDD-HHMMSS, which nothing resumes from or
+/// drops, and it is said. @throws Error(kIo)
+void set_later_checkpoints_aside(const std::string& output_dir, int64_t step, const std::string& resumed);
+
+[[nodiscard]] std::string without_trailing_slash(std::string path);
 
 /// Whether a path is a folder or lies somewhere in it, however either is written.
 [[nodiscard]] bool lies_in(const std::string& path, const std::string& folder);

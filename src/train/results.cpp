@@ -34,6 +34,7 @@ Json by_class(Bytes bytes_of, int64_t total) {
 Json data_counts(const DataReport& data) {
   return Json{{"rows_read", data.rows_read},
               {"rows_kept", data.rows_kept},
+              {"rows_held_out", data.rows_held_out},
               {"rows_skipped", data.rows_skipped},
               {"rows_truncated", data.rows_truncated},
               {"rows_dropped", data.rows_dropped},
@@ -41,7 +42,11 @@ Json data_counts(const DataReport& data) {
               {"rows_without_labels", data.rows_without_labels},
               {"tokens", data.tokens},
               {"trained_tokens", data.trained_tokens},
-              {"tokens_cut", data.tokens_cut}};
+              {"tokens_cut", data.tokens_cut},
+              {"shortest_row", data.shortest},
+              {"median_row", data.median},
+              {"p95_row", data.p95},
+              {"longest_row", data.longest}};
 }
 
 /// Tokens a second at each logged step, read back from trainer_log.jsonl.
@@ -114,6 +119,7 @@ Json train_results(const ResultParts& parts) {
   results["num_threads"] = at::get_num_threads();
   results["torch_version"] = TORCH_VERSION;
   results["data"] = data_counts(parts.data);
+  if (parts.eval_data != nullptr) results["eval_data"] = data_counts(*parts.eval_data);
   return results;
 }
 

@@ -15,6 +15,7 @@ struct ResultParts {
   const TrainingArguments& args;
   const Trainer& trainer;
   const DataReport& data;
+  const DataReport* eval_data = nullptr;  ///< of rows of their own
   const MemoryPlan& plan;
   double startup_seconds = 0;
   const StartParts& start_parts;

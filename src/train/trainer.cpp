@@ -69,7 +69,15 @@ TrainOutput Trainer::train() {
   if (totals_.evaluation_pending || first) act_on({.evaluate = true, .save = totals_.evaluation_pending});
   while (state_.global_step < length_.max_steps && stopped_by_ == 0 && !stops_early_ && !late_) {
     const double step_start = now_s();
-    last_ = training_step();
+    const std::optional<StepResult> step = training_step();
+    if (!step) {
+      stopped_by_ = stop_signal();
+      log::info("Asked to stop within update {}, which will be done again", state_.global_step + 1);
+      finish_save(/*wait=*/true);
+      save_checkpoint();
+      break;
+    }
+    last_ = *step;
     count_step(last_);
     longest_step_s_ = std::max(longest_step_s_, now_s() - step_start);
     for (auto& callback : callbacks_) callback->on_step_end(view());
@@ -84,6 +92,12 @@ TrainOutput Trainer::train() {
   }
   updates_.reset();
   check_any_step_was_taken();
+  if (late_ && state_.global_step < length_.max_steps) {
+    log::info(
+        "The time is nearly over (max_time, or the job's end): the run stops at step {} of {}; "
+        "resume_from_checkpoint: true goes on from there",
+        state_.global_step, length_.max_steps);
+  }
   return finish();
 }
 
@@ -95,7 +109,7 @@ std::vector<Batch> Trainer::next_batches() {
   return batches;
 }
 
-Trainer::StepResult Trainer::training_step() {
+std::optional<Trainer::StepResult> Trainer::training_step() {
   const std::vector<Batch> micro_batches = next_batches();
   StepResult step;
   for (const Batch& batch : micro_batches) step.count(batch);
@@ -105,6 +119,9 @@ Trainer::StepResult Trainer::training_step() {
 
   parts_.store.forget_gradients();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
+    // Who asks a run to stop may not wait for the end of an update, and weights and optimizer are still the last one's.
+    // Before the very first there is nothing to save: that one is ended.
+    if (i > 0 && state_.global_step > 0 && stop_signal() != 0) return std::nullopt;
     const MemoryScope scope(MemoryClass::kActivations);
     const bool last = i + 1 == micro_batches.size();
     const DropoutKey dropout{args_.seed, state_.global_step, static_cast<int64_t>(i),
@@ -130,6 +147,7 @@ Trainer::StepResult Trainer::training_step() {
                    [this](size_t parameter) { writer_.wait_for_parameter(parameter); });
   scaler_->update(false);
   skipped_in_a_row_ = 0;
+  highest_rate_ = std::max(highest_rate_, step.learning_rate);
   return step;
 }
 
@@ -293,6 +311,7 @@ void Trainer::finish_save(bool wait) {
 
 void Trainer::note_failed_save(const std::string& folder, const std::string& error) {
   save_error_ = error;
+  if (folder == fmt::format("{}/checkpoint-{}", args_.output_dir, last_saved_step_)) last_saved_step_ = -1;
   if (state_.best_model_checkpoint == folder) state_.best_model_checkpoint = best_before_;
   const std::vector<CheckpointFolder> whole = list_checkpoints(args_.output_dir);
   log::warning(
@@ -315,7 +334,9 @@ void Trainer::resume() {
   load_loss_scaler();
   callback_state_ = std::move(restored.callbacks);
   if (state_.best_global_step) {  // the folder may have been moved since
-    const std::string best = fmt::format("{}/checkpoint-{}", args_.output_dir, *state_.best_global_step);
+    const std::filesystem::path beside =
+        std::filesystem::path(without_trailing_slash(parts_.resume_folder)).parent_path();
+    const std::string best = (beside / fmt::format("checkpoint-{}", *state_.best_global_step)).string();
     if (file_exists(best)) state_.best_model_checkpoint = best;
   }
   if (plateau_ && totals_.plateau.is_object()) plateau_->load(totals_.plateau);
@@ -391,6 +412,7 @@ TrainOutput Trainer::finish() {
                      .train_loss = totals_.loss / std::max(steps, 0.001),
                      .train_runtime_s = runtime,
                      .stopped_by_signal = stopped_by_,
+                     .out_of_time = late_ && state_.global_step < length_.max_steps,
                      .save_error = save_error_};
   metrics_ = {{"train_runtime", rounded(runtime, 4)},
               {"train_samples_per_second", rounded(static_cast<double>(totals_.rows) / runtime, 3)},
@@ -406,7 +428,14 @@ TrainOutput Trainer::finish() {
 }
 
 void Trainer::load_best() {
-  if (!args_.load_best_model_at_end || !state_.best_model_checkpoint) return;
+  if (!args_.load_best_model_at_end || !state_.best_global_step) return;
+  const std::string best = fmt::format("checkpoint-{}", *state_.best_global_step);
+  const bool saved = state_.best_model_checkpoint.has_value();
+  if (!saved || std::filesystem::path(*state_.best_model_checkpoint).filename() != best) {
+    log::warning("the best evaluation ({:g}, at step {}) has no checkpoint: {}", *state_.best_metric,
+                 *state_.best_global_step, saved ? "the best that was saved is loaded" : "the last weights stay");
+  }
+  if (!saved) return;
   if (const auto damage = find_damage(*state_.best_model_checkpoint)) {
     log::warning("the best model stays in {} and is not loaded: {}", *state_.best_model_checkpoint, *damage);
     return;

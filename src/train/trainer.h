@@ -33,6 +33,7 @@ struct TrainOutput {
   double train_loss = 0;
   double train_runtime_s = 0;
   int stopped_by_signal = 0;  ///< 0: ran to its end, or to max_time
+  bool out_of_time = false;   ///< max_time or the job's end came before the last step
   std::string save_error;     ///< why the last checkpoint is missing; "": it is not
 };
 
@@ -74,8 +75,11 @@ class Trainer {
   [[nodiscard]] const TrainLoader& loader() const { return loader_; }
   [[nodiscard]] double input_wait_s() const { return input_wait_s_; }  ///< that updates waited for their batches
   [[nodiscard]] int stopped_by_signal() const { return stopped_by_; }  ///< 0: it was not
+  [[nodiscard]] int64_t first_step() const { return first_step_; }     ///< where this run began
   [[nodiscard]] double start_s() const { return start_s_; }            ///< now_s() when train() began
-  [[nodiscard]] int64_t num_saves() const { return num_saves_; }       ///< checkpoints that became whole
+  /// Of the updates that this run made; 0: each of them left every weight as it was.
+  [[nodiscard]] double highest_rate() const { return highest_rate_; }
+  [[nodiscard]] int64_t num_saves() const { return num_saves_; }  ///< checkpoints that became whole
   /// Seconds that saving held training up: gathering, and waiting for tensors to be read or a save to end.
   [[nodiscard]] double save_stall_s() const { return save_begin_s_ + writer_.waited_s(); }
   /// What callbacks kept in the checkpoint that was resumed; null in a new run.
@@ -89,8 +93,9 @@ class Trainer {
     [[nodiscard]] bool is_finite() const;
   };
 
-  /// *What*: micro-batches, clipping, the optimizer.
-  StepResult training_step();
+  /// *What*: micro-batches, clipping, the optimizer. nullopt: a signal asked to stop between two micro-batches; what
+  /// was begun of the update is for the run that goes on.
+  std::optional<StepResult> training_step();
   std::vector<Batch> next_batches();
   [[nodiscard]] double learning_rate() const;
   void skip(const StepResult& step);
@@ -141,6 +146,7 @@ class Trainer {
   double start_s_ = 0, runtime_before_s_ = 0, longest_step_s_ = 0, longest_save_s_ = 0, save_begin_s_ = 0,
          input_wait_s_ = 0;
   int64_t skipped_in_a_row_ = 0, first_skipped_ = 0;
+  double highest_rate_ = 0;
   int stopped_by_ = 0;
   bool stops_early_ = false, best_is_new_ = false;
   bool late_ = false;  ///< max_time or the job's end is near

@@ -19,7 +19,7 @@
 #include "base/signals.h"
 #include "config/config_file.h"
 #include "config/deepspeed.h"
-#include "config/plan.h"
+#include "config/plan_fit.h"
 #include "data/token_cache.h"
 #include "model/dora.h"
 #include "ops/cpu_allocator.h"
@@ -105,6 +105,26 @@ QuantizedModel load_base(const TrainingArguments& args, const std::string& direc
                                              : load_model_weights(directory, shape, dtype);
   if (settings) return quantize_model(std::move(weights), *settings);
   return {std::move(weights), {}};
+}
+
+/// Weights that started from values of their own do not show it.
+void check_rates(const Trainer& trainer, const TrainOutput& output) {
+  const int64_t steps = output.global_step - trainer.first_step();
+  if (steps == 0 || trainer.first_step() > 0 || trainer.highest_rate() != 0) return;  // a tail may be at rest
+  throw Error(ErrorKind::kRun,
+              fmt::format("the learning rate was 0 in each of the run's {} steps: nothing was trained", steps), {},
+              "look at learning_rate, and at warm-up steps against the length of the run");
+}
+
+std::string describe_quantization(const TrainingArguments& args) {
+  if (!args.use_qlora) return "";
+  if (args.quantization_bit == 8) return "int8";
+  return fmt::format("{}{}", args.bnb_4bit_quant_type, args.bnb_4bit_use_double_quant ? ", double" : "");
+}
+
+std::string describe_row_ends(const TrainingArguments& args, const Tokenizer& tokenizer) {
+  const char* thinks = !args.enable_thinking ? "unset" : *args.enable_thinking ? "true" : "false";
+  return fmt::format("enable_thinking {}, end token {}", thinks, tokenizer.eos_id().value_or(-1));
 }
 
 void report_quantized(const QuantizedMap& weights) {
@@ -200,10 +220,13 @@ struct TrainingRun::Impl {
   StartParts start_parts;
   std::string first_row;  ///< as text, for the console
   TemplateKind template_kind = TemplateKind::kToolkit;
+  bool serves_other_prompts = false;  ///< whoever loads the result and prompts by its chat template
   ModelShape shape;
   Dataset train_rows;
   std::optional<Dataset> eval_rows;
+  FolderLock folder_lock;
   ResumeChoice resume;
+  bool begins_anew = false;  ///< output_dir holds another run's results, which open_output sets aside
   MemoryPlan plan;
   Fingerprints fingerprints;
   bool adapter_only = false;
@@ -225,8 +248,10 @@ struct TrainingRun::Impl {
 
   void read_data();
   void fingerprint_base();
+  void choose_start();
   void open_output();
   std::vector<InputPath> input_paths() const;
+  int64_t checkpoints_gone_on_with() const;
   void check_resources(int64_t trainable);
   void load_model();
   void make_trainer();
@@ -263,9 +288,13 @@ void TrainingRun::Impl::read_data() {
   if (args.show_sample && !train_rows.samples.empty()) {
     first_row = show_sample(train_rows.samples.front(), *tokenizer, false);
   }
+  serves_other_prompts = template_kind == TemplateKind::kToolkit && !tokenizer->chat_template().empty();
   fingerprints.data = train_rows.fingerprint;
   fingerprints.tokenizer = tokenizer->fingerprint();
   fingerprints.template_text = Sha256().update(args.template_name).update(tokenizer->chat_template()).hex();
+  fingerprints.row_ends = describe_row_ends(args, *tokenizer);
+  fingerprints.quantization = describe_quantization(args);
+  if (eval_rows && !args.eval_data_path.empty()) fingerprints.eval_data = eval_rows->fingerprint;
 }
 
 /// Reads all weights: not before the first step is near, except to resume.
@@ -277,20 +306,46 @@ void TrainingRun::Impl::fingerprint_base() {
           : std::async(std::launch::async, fingerprint_weights, model_directory).share();
 }
 
-void TrainingRun::Impl::open_output() {
+void TrainingRun::Impl::choose_start() {
+  folder_lock = take_output_folder(args.output_dir, input_paths());
+  const bool asked = args.resume_from_checkpoint && *args.resume_from_checkpoint == "true";
   const bool resumes = args.resume_from_checkpoint && *args.resume_from_checkpoint != "false";
   if (resumes) clean_up_after_kill(args.output_dir);  // first of all: a checkpoint may have to be put back
   resume = choose_checkpoint(args.resume_from_checkpoint, args.output_dir);
-  const bool asked = args.resume_from_checkpoint && *args.resume_from_checkpoint == "true";
-  const bool finished = file_exists(args.output_dir + "/train_results.json");
-  const bool inside = !resume.folder.empty() && lies_in(resume.folder, args.output_dir);
-  prepare_output_folder(args.output_dir, args.overwrite_output_dir,
-                        resume.folder.empty() ? asked && !finished : asked || inside, input_paths());
-  if (!resumes) clean_up_after_kill(args.output_dir);
-  log::open_log_file(args.output_dir + "/train.log");
-  if (resume.folder.empty()) return;
+  throw_if_stopped();
+  if (resume.folder.empty()) {
+    // Killed before its first checkpoint, a run starts again in its folder; from checkpoints that it cannot use, beside
+    // them.
+    const bool has_checkpoints = !list_checkpoints(args.output_dir).empty();
+    const bool stays = asked && !has_checkpoints && !file_exists(args.output_dir + "/train_results.json");
+    const bool overwrites = args.overwrite_output_dir || (asked && has_checkpoints);
+    begins_anew = !stays && holds_another_run(args.output_dir, overwrites, input_paths());
+    return;
+  }
+  if (!asked && !lies_in(resume.folder, args.output_dir)) {
+    begins_anew = holds_another_run(args.output_dir, args.overwrite_output_dir, input_paths());
+  }
   fingerprint_base();
   check_fingerprints(resume.folder, fingerprints);
+}
+
+/// Not before all else about the run is known to be right: a run that is refused leaves an earlier one's results where
+/// they are.
+void TrainingRun::Impl::open_output() {
+  if (begins_anew) {
+    const bool tried = resume.folder.empty() && !resume.sentence.empty();
+    folder_lock = set_aside(args.output_dir, !tried);
+  } else if (!resume.folder.empty()) {
+    set_later_checkpoints_aside(args.output_dir, resume.step, resume.folder);
+  }
+  clean_up_after_kill(args.output_dir);
+  log::open_log_file(args.output_dir + "/train.log");
+}
+
+int64_t TrainingRun::Impl::checkpoints_gone_on_with() const {
+  if (begins_anew || resume.folder.empty()) return 0;
+  const std::vector<CheckpointFolder> all = list_checkpoints(args.output_dir);
+  return std::count_if(all.begin(), all.end(), [this](const CheckpointFolder& one) { return one.step <= resume.step; });
 }
 
 std::vector<InputPath> TrainingRun::Impl::input_paths() const {
@@ -309,7 +364,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
   const DType compute = compute_dtype(args);
   plan = plan_memory(shape, args, load, compute, trainable);
   require_memory(shape, args, load, compute, trainable, memory_bytes());
-  check_disk(shape, args, trainable, certain_saves(args, length));
+  check_disk(shape, args, trainable, certain_saves(args, length), checkpoints_gone_on_with());
 }
 
 void TrainingRun::Impl::load_model() {
@@ -361,6 +416,7 @@ void TrainingRun::Impl::make_trainer() {
                                                          .saver = *saver,
                                                          .fingerprints = fingerprints,
                                                          .resume_folder = resume.folder});
+  open_output();
   const Json& kept = trainer->callback_state();
   trainer->add_callback(make_log_file_callback(args.output_dir, kept));
   if (std::find(args.report_to.begin(), args.report_to.end(), "tensorboard") != args.report_to.end()) {
@@ -398,10 +454,22 @@ void TrainingRun::Impl::print_start() const {
   log::info("  Number of trainable parameters = {} ({:.4f} % of {})", with_commas(trainable),
             100.0 * static_cast<double>(trainable) / static_cast<double>(total), with_commas(total));
   if (!resume.sentence.empty()) log::info("{}", resume.sentence);
-  if (!resume.folder.empty()) log::info("  {} rows were seen before", with_commas(trainer->totals().rows));
+  if (!resume.folder.empty()) {
+    log::info("  {} rows were seen before", with_commas(trainer->totals().rows));
+    const std::string changes = changed_settings(resume.folder, args);
+    if (!changes.empty()) log::warning("settings that are not the checkpoint's: {}", changes);
+  }
   log::info("{}", describe(train_rows.report));
   for (const std::string& note : train_rows.report.notes) log::warning("{}", note);
+  if (serves_other_prompts) {
+    log::info(
+        "template \"toolkit\": rows are written in its prompt, which is not that of the model's chat template. "
+        "Programs that prompt by the chat template ask for \"template\": \"chat\" here");
+  }
   if (eval_rows) log::info("Evaluation rows:\n{}", describe(eval_rows->report));
+  if (const int64_t left_out = trainer->loader().left_out_per_epoch(); left_out > 0) {
+    log::warning("dataloader_drop_last leaves {} {} out of each epoch", left_out, args.packing ? "packs" : "rows");
+  }
   if (!first_row.empty()) {
     const Sample& sample = train_rows.samples.front();
     log::info("The first row, trained tokens marked:\n{}", first_row);
@@ -443,6 +511,7 @@ void TrainingRun::Impl::save_and_report() {
   const ResultParts parts{.args = args,
                           .trainer = *trainer,
                           .data = train_rows.report,
+                          .eval_data = eval_rows ? &eval_rows->report : nullptr,
                           .plan = plan,
                           .startup_seconds = trainer->start_s() - kProcessStart_s,
                           .start_parts = start_parts,
@@ -464,6 +533,7 @@ void TrainingRun::Impl::write_state_of_failure() const {
 
 TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, std::vector<std::string> notes)
     : impl_(std::make_unique<Impl>()) {
+  log::close_log_file();  // of a run before this one, which may have ended with an error worth a line
   install_cpu_allocator();
   install_signal_handlers();
   cpu_ledger().reset_peaks();  // those of this run alone
@@ -475,7 +545,7 @@ TrainingRun::TrainingRun(TrainingArguments args, std::string model_directory, st
   impl_->start_parts.end("settings");
   impl_->read_data();
   impl_->start_parts.end("rows");
-  impl_->open_output();
+  impl_->choose_start();
   impl_->start_parts.end("output");
   impl_->load_model();
   impl_->start_parts.end("weights");
@@ -499,8 +569,9 @@ TrainOutput TrainingRun::train() {
     throw;
   }
   impl_->save_and_report();
-  if (output.stopped_by_signal == 0 && impl_->adapter_only) {
-    check_adapter_moved(*impl_->store, *impl_->trainer, impl_->args.learning_rate);
+  if (output.stopped_by_signal == 0 && !output.out_of_time) {
+    if (impl_->adapter_only) check_adapter_moved(*impl_->store, *impl_->trainer, impl_->args.learning_rate);
+    check_rates(*impl_->trainer, output);
   }
   if (!output.save_error.empty()) {
     throw Error(ErrorKind::kIo, fmt::format("the last checkpoint could not be saved: {}", output.save_error));

@@ -265,11 +265,26 @@ TEST(DeepSpeed, AnObjectInPlaceOfAFileAndASwitchThatIsOff) {
   EXPECT_THAT(off.notes, Contains(HasSubstr("deepspeed (use_deepspeed is false)")));
 }
 
+TEST(DeepSpeed, WhatIsAskedForAndDoesNothingIsNamed) {
+  const LoadedConfig loaded = load_with(R"("deepspeed": {"wandb": {"enabled": true, "project": "p"},
+      "activation_checkpointing": {"cpu_checkpointing": true}, "tensorboard": {"enabled": false},
+      "flops_profiler": {}, "wall_clock_breakdown": false, "steps_per_print": 10})");
+  EXPECT_THAT(loaded.notes,
+              Contains("DeepSpeed: without effect: wandb (Lathe reports in its own way), "
+                       "activation_checkpointing (gradient_checkpointing decides what is computed again)"));
+  EXPECT_THAT(load_with(R"("deepspeed": {"gradient_clipping": 0.5})").notes,
+              ::testing::Not(Contains(HasSubstr("without effect"))));
+}
+
 TEST(DeepSpeed, MoreRanksAreRefused) {
-  ::setenv("WORLD_SIZE", "2", 1);
-  const std::string sentence = sentence_with("\"use_deepspeed\": true");
-  ::unsetenv("WORLD_SIZE");
-  EXPECT_THAT(sentence, HasSubstr("WORLD_SIZE is 2: more than one rank is not part of this version"));
+  for (const char* variable : {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    ::setenv(variable, "2", 1);
+    const std::string sentence = sentence_with("\"use_deepspeed\": true");
+    ::setenv(variable, "1", 1);
+    EXPECT_EQ(sentence_with("\"use_deepspeed\": true"), "");
+    ::unsetenv(variable);
+    EXPECT_THAT(sentence, HasSubstr(std::string(variable) + " is 2: more than one rank is not part of this version"));
+  }
 }
 
 }  // namespace

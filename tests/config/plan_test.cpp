@@ -7,28 +7,13 @@
 #include "config/field_value.h"
 #include "config/fields.h"
 #include "config/optimizer_bytes.h"
+#include "config/qwen25.h"
 #include "kernels/product.h"
 
 namespace lathe {
 namespace {
 
 using ::testing::HasSubstr;
-
-ModelShape qwen25() {
-  ModelShape shape;
-  shape.vocab_size = 151936, shape.hidden_size = 896, shape.intermediate_size = 4864, shape.num_layers = 24;
-  shape.num_heads = 14, shape.num_kv_heads = 2, shape.head_dim = 64;
-  shape.tie_word_embeddings = shape.qkv_bias = true;
-  shape.torch_dtype = DType::kBF16;
-  return shape;
-}
-
-TrainingArguments lora() {
-  TrainingArguments args;
-  args.use_lora = args.bf16 = true;
-  args.fp16 = false;
-  return args;
-}
 
 int64_t bytes(const MemoryPlan& plan, MemoryClass memory_class) {
   return plan.bytes[static_cast<size_t>(memory_class)];
@@ -49,9 +34,22 @@ MemoryPlan plan_of(const TrainingArguments& args, const LoadShape& load) {
 TEST(Plan, AnEvaluationAtTheStartCounts) {
   TrainingArguments args = lora();
   args.per_device_train_batch_size = 1, args.per_device_eval_batch_size = 4, args.max_seq_length = 100;
-  EXPECT_EQ(nominal_load(args).tokens, 100);
+  EXPECT_EQ(nominal_load(args).train.tokens, 100);
+  EXPECT_EQ(nominal_load(args).eval.tokens, 0);
   args.eval_on_start = true;
-  EXPECT_EQ(nominal_load(args).tokens, 400);
+  EXPECT_EQ(nominal_load(args).train.tokens, 100);
+  EXPECT_EQ(nominal_load(args).eval.tokens, 400);
+}
+
+/// Of an evaluation nothing is kept for backward: a batch counts only where it is several times as large.
+TEST(Plan, AnEvaluationBatchTakesLessThanATrainingBatch) {
+  const BatchShape rows{2048, 512, 1500}, many{64 * 2048, 512, 64 * 1500};
+  const int64_t alone = plan_of(lora(), {rows, {}}).total();
+  EXPECT_EQ(plan_of(lora(), {rows, rows}).total(), alone);
+  const MemoryPlan plan = plan_of(lora(), {rows, many});
+  EXPECT_GT(plan.total(), alone);
+  EXPECT_GT(bytes_of_term(plan, "an evaluation batch beyond these"), 0);
+  EXPECT_LT(plan.total(), plan_of(lora(), {many, {}}).total() / 2);
 }
 
 /// The fields' upper ends are chosen so: 80 layers of 8192 and 29,568, nothing computed again.
@@ -93,7 +91,7 @@ TEST(Plan, CountsTrainableParameters) {
 }
 
 TEST(Plan, StateOfAnAdapterOverMappedWeights) {
-  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  const MemoryPlan plan = plan_of(lora(), {{512, 256, 200}, {}});
   EXPECT_EQ(plan.mapped_bytes, int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + 2 * 35'192'832);
   EXPECT_EQ(bytes(plan, MemoryClass::kMaster), 2 * 35'192'832);
@@ -106,7 +104,7 @@ TEST(Plan, EachOptimizerKeepsItsOwn) {
     TrainingArguments args = lora();
     args.use_lora = adapter;
     args.optim = optim, args.optim_args = optim_args;
-    return bytes(plan_of(args, {512, 256, 200}), MemoryClass::kOptimizer);
+    return bytes(plan_of(args, {{512, 256, 200}, {}}), MemoryClass::kOptimizer);
   };
   constexpr int64_t kAdapter = 35'192'832, kAll = 494'032'768;
   EXPECT_EQ(kept("paged_adamw_32bit", "", true), 8 * kAdapter);
@@ -129,7 +127,7 @@ TEST(Plan, EachOptimizerKeepsItsOwn) {
 TEST(Plan, FrozenWeightsOfAnotherTypeAreCopies) {
   TrainingArguments args = lora();
   args.bf16 = false;
-  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  const MemoryPlan plan = plan_of(args, {{512, 256, 200}, {}});
   EXPECT_EQ(plan.mapped_bytes, 0);
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), int64_t{4} * (494'032'768 + 35'192'832));
 }
@@ -137,13 +135,13 @@ TEST(Plan, FrozenWeightsOfAnotherTypeAreCopies) {
 TEST(Plan, FullTrainingKeepsMasters) {
   TrainingArguments args = lora();
   args.use_lora = false;
-  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  const MemoryPlan plan = plan_of(args, {{512, 256, 200}, {}});
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kMaster), int64_t{2} * 494'032'768);
   EXPECT_EQ(bytes(plan, MemoryClass::kOptimizer), int64_t{8} * 494'032'768);
   args.optim = "adamw_bnb_8bit";
   const int64_t moments = optimizer_bytes(qwen25(), args);
-  EXPECT_EQ(bytes(plan_of(args, {512, 256, 200}), MemoryClass::kOptimizer), moments);
+  EXPECT_EQ(bytes(plan_of(args, {{512, 256, 200}, {}}), MemoryClass::kOptimizer), moments);
   args.optim = "adamw_torch";
   const int64_t checkpoint = checkpoint_bytes(qwen25(), args, 494'032'768);
   args.optim = "adamw_8bit";
@@ -153,10 +151,10 @@ TEST(Plan, FullTrainingKeepsMasters) {
 TEST(Plan, RoundingByDrawsNeedsNoMasters) {
   TrainingArguments args = lora();
   args.use_lora = false;
-  const MemoryPlan with = plan_of(args, {512, 256, 200});
+  const MemoryPlan with = plan_of(args, {{512, 256, 200}, {}});
   const int64_t saved = checkpoint_bytes(qwen25(), args, 494'032'768);
   args.bf16_stochastic_rounding = true;
-  const MemoryPlan without = plan_of(args, {512, 256, 200});
+  const MemoryPlan without = plan_of(args, {{512, 256, 200}, {}});
   EXPECT_EQ(bytes(without, MemoryClass::kMaster), 0);
   EXPECT_EQ(with.total() - without.total(), int64_t{2} * 494'032'768);
   EXPECT_EQ(saved - checkpoint_bytes(qwen25(), args, 494'032'768), int64_t{4} * 494'032'768);
@@ -164,12 +162,12 @@ TEST(Plan, RoundingByDrawsNeedsNoMasters) {
 
 TEST(Plan, ActivationsGrowWithTokensAndShrinkWithCheckpointing) {
   TrainingArguments args = lora();
-  const int64_t small = bytes(plan_of(args, {512, 256, 100}), MemoryClass::kActivations);
-  const int64_t large = bytes(plan_of(args, {1024, 256, 100}), MemoryClass::kActivations);
+  const int64_t small = bytes(plan_of(args, {{512, 256, 100}, {}}), MemoryClass::kActivations);
+  const int64_t large = bytes(plan_of(args, {{1024, 256, 100}, {}}), MemoryClass::kActivations);
   EXPECT_GT(large, small * 3 / 2);
   EXPECT_LE(large, 2 * small);
   args.gradient_checkpointing = true;
-  EXPECT_LT(bytes(plan_of(args, {1024, 256, 100}), MemoryClass::kActivations), large / 3);
+  EXPECT_LT(bytes(plan_of(args, {{1024, 256, 100}, {}}), MemoryClass::kActivations), large / 3);
 }
 
 /// No term grows with vocabulary times tokens: the logits of a chunk are all there is of them.
@@ -177,7 +175,7 @@ TEST(Plan, LogitsAreNeverWhole) {
   const int64_t whole = 4 * 151936 * int64_t{65536};
   TrainingArguments args = lora();
   args.gradient_checkpointing = true;
-  EXPECT_LT(bytes(plan_of(args, {65536, 2048, 65536}), MemoryClass::kActivations), whole);
+  EXPECT_LT(bytes(plan_of(args, {{65536, 2048, 65536}, {}}), MemoryClass::kActivations), whole);
 }
 
 /// Where the processor has no products of the type, the blocks of the largest one that goes by fp32.
@@ -187,10 +185,10 @@ TEST(Plan, WidenedProducts) {
     return bytes_of_term(plan_of(args, load), "products widened to fp32");
   };
   args.bf16 = args.fp16 = false;
-  EXPECT_EQ(widened({512, 256, 200}), 0);
+  EXPECT_EQ(widened({{512, 256, 200}, {}}), 0);
   args.bf16 = true;
   if (multiplies(DType::kBF16)) {
-    EXPECT_EQ(widened({512, 256, 200}), 0);
+    EXPECT_EQ(widened({{512, 256, 200}, {}}), 0);
     return;
   }
   // A thread's panel of one factor, block of the other, and sums of at most 2016 rows; the rows of a weight's gradient
@@ -199,8 +197,8 @@ TEST(Plan, WidenedProducts) {
   const char* set = std::getenv("OMP_NUM_THREADS");
   const std::string before = set == nullptr ? "" : set;
   ::setenv("OMP_NUM_THREADS", "3", 1);
-  EXPECT_EQ(widened({512, 256, 100}), 3 * of_thread(4864));
-  EXPECT_EQ(widened({65536, 2048, 65536}), 3 * of_thread(65536));
+  EXPECT_EQ(widened({{512, 256, 100}, {}}), 3 * of_thread(4864));
+  EXPECT_EQ(widened({{65536, 2048, 65536}, {}}), 3 * of_thread(65536));
   before.empty() ? ::unsetenv("OMP_NUM_THREADS") : ::setenv("OMP_NUM_THREADS", before.c_str(), 1);
 }
 
@@ -212,12 +210,12 @@ TEST(Plan, QuantisedWeights) {
   const auto bits = [&] { return 8.0 * static_cast<double>(quantized_bytes(qwen25(), args)) / kLinear; };
   EXPECT_GT(bits(), 4.126);
   EXPECT_LE(bits(), 4.13);
-  const MemoryPlan plan = plan_of(args, {512, 256, 200});
+  const MemoryPlan plan = plan_of(args, {{512, 256, 200}, {}});
   EXPECT_EQ(plan.mapped_bytes, int64_t{2} * (494'032'768 - kLinear));
   EXPECT_EQ(bytes(plan, MemoryClass::kWeights), plan.mapped_bytes + quantized_bytes(qwen25(), args) + 2 * 35'192'832);
   EXPECT_EQ(bytes_of_term(plan, "one weight opened"), 2 * 896 * 4864);
   args.bnb_4bit_compute_dtype = "float32";
-  EXPECT_EQ(bytes_of_term(plan_of(args, {512, 256, 200}), "one weight opened"), 4 * 896 * 4864);
+  EXPECT_EQ(bytes_of_term(plan_of(args, {{512, 256, 200}, {}}), "one weight opened"), 4 * 896 * 4864);
   args.bnb_4bit_use_double_quant = false;
   EXPECT_NEAR(bits(), 4.5, 1e-9);
   args.quantization_bit = 8;
@@ -225,14 +223,14 @@ TEST(Plan, QuantisedWeights) {
 }
 
 TEST(Plan, TermsAddUp) {
-  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  const MemoryPlan plan = plan_of(lora(), {{512, 256, 200}, {}});
   int64_t sum = 0;
   for (const PlanTerm& term : plan.terms) sum += term.bytes;
   EXPECT_EQ(plan.total(), sum);
 }
 
 TEST(Plan, DescriptionNamesEveryPart) {
-  const MemoryPlan plan = plan_of(lora(), {512, 256, 200});
+  const MemoryPlan plan = plan_of(lora(), {{512, 256, 200}, {}});
   const std::string text = describe(plan, int64_t{8} << 30U);
   EXPECT_THAT(text, HasSubstr("memory plan: " + format_bytes(plan.total()) + " of " + format_bytes(int64_t{8} << 30U) +
                               " available"));
@@ -250,28 +248,6 @@ TEST(Plan, DiskSpaceOfSaving) {
   EXPECT_EQ(whole - checkpoint_bytes(qwen25(), args, trainable), 8 * trainable);
   args.use_lora = false;
   EXPECT_GE(checkpoint_bytes(qwen25(), args, 494'032'768), int64_t{2} * 494'032'768);
-}
-
-TEST(Plan, WhatDoesNotFitSaysWhatWould) {
-  TrainingArguments args = lora();
-  args.per_device_train_batch_size = 8;
-  const LoadShape load{8 * 512, 512, 8 * 512};
-  const int64_t trainable = trainable_parameters(qwen25(), args), needed = plan_of(args, load).total();
-  EXPECT_NO_THROW(require_memory(qwen25(), args, load, DType::kBF16, trainable, needed));
-  try {
-    require_memory(qwen25(), args, load, DType::kBF16, trainable, needed - 1);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(exit_code(error.kind()), 3);
-    EXPECT_THAT(error.what(), HasSubstr("the run does not fit in memory: it needs"));
-    EXPECT_THAT(error.hint(), HasSubstr("per_device_train_batch_size 4 with gradient_accumulation_steps 16 takes"));
-  }
-  try {
-    require_memory(qwen25(), args, load, DType::kBF16, trainable, 1 << 20);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.hint(), HasSubstr("weights and optimizer alone take"));
-  }
 }
 
 TEST(Plan, ComputeTypeFollowsTheSettings) {

@@ -82,6 +82,7 @@ TEST(EncodeRows, NoLabelAnywhereIsAnErrorWithItsCause) {
   options.overlong = OverlongPolicy::kTruncate;
   const Error cut = error_of_rows({question("q", "a"), question("r", "b")}, options);
   EXPECT_THAT(cut.what(), HasSubstr("no row has a label: 2 of 2 were cut to max_seq_length 4"));
+  EXPECT_EQ(exit_code(cut.kind()), 1);
   options.overlong = OverlongPolicy::kDrop;
   EXPECT_THAT(error_of_rows({question("q", "a")}, options).what(),
               HasSubstr("all 1 rows are longer than max_seq_length 4"));

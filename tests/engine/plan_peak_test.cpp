@@ -70,6 +70,18 @@ Batch batch_of(const Case& c) {
   return batch;
 }
 
+BatchShape shape_of_batch(const Case& c) {
+  return {c.rows * c.length, c.length, c.rows * c.length};
+}
+
+/// What products take counts beside every phase, and at these sizes it is a tenth of one and more.
+void expect_enough_and_not_much_more(const MemoryPlan& plan, int64_t peak) {
+  const double share = static_cast<double>(plan.total()) / static_cast<double>(peak);
+  EXPECT_GE(share, 1.0) << describe(plan, peak);
+  const bool alone = plan.bytes[static_cast<size_t>(MemoryClass::kWorkspace)] == 0;
+  EXPECT_LE(share, alone ? 1.35 : 1.5) << describe(plan, peak);
+}
+
 class PlanPeak : public ::testing::TestWithParam<Case> {};
 
 TEST_P(PlanPeak, PlanCoversTheStep) {
@@ -127,19 +139,28 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   const int64_t peak = cpu_ledger().peak_total() - before;
   const int64_t count = trainable_parameters(shape, args);
   EXPECT_EQ(count, store.num_trainable());
-  const LoadShape load{c.rows * c.length, c.length, c.rows * c.length};
+  const LoadShape load{shape_of_batch(c), {}};
   const MemoryPlan plan = plan_memory(shape, args, load, compute_dtype(args), count);
-  const double share = static_cast<double>(plan.total()) / static_cast<double>(peak);
-  RecordProperty("plan_to_peak_percent", static_cast<int>(100 * share));
-  EXPECT_GE(share, 1.0) << describe(plan, peak);
-  // What products take counts beside every phase, and at these sizes it is a tenth of one and more.
-  const bool alone = plan.bytes[static_cast<size_t>(MemoryClass::kWorkspace)] == 0;
-  EXPECT_LE(share, alone ? 1.35 : 1.5) << describe(plan, peak);
+  expect_enough_and_not_much_more(plan, peak);
   for (const MemoryClass held : {MemoryClass::kMaster, MemoryClass::kGradients, MemoryClass::kOptimizer}) {
     const int64_t planned = plan.bytes[static_cast<size_t>(held)];
     EXPECT_NEAR(static_cast<double>(cpu_ledger().peak(held)), static_cast<double>(planned),
                 0.02 * static_cast<double>(planned) + 4096);
   }
+  // An evaluation of many times the rows: of them nothing is kept.
+  Case many = c;
+  many.rows *= 12;
+  const Batch evaluated = batch_of(many);
+  cpu_ledger().reset_peaks();
+  {
+    const MemoryScope scope(MemoryClass::kActivations);
+    const auto saved = make_saved_activations();
+    (void)model.forward(evaluated, store, nullptr, *saved, 0, true, {});
+  }
+  const int64_t evaluation_peak = std::max(peak, cpu_ledger().peak_total() - before);
+  EXPECT_GT(evaluation_peak, peak);
+  const LoadShape both{load.train, shape_of_batch(many)};
+  expect_enough_and_not_much_more(plan_memory(shape, args, both, compute_dtype(args), count), evaluation_peak);
 }
 
 INSTANTIATE_TEST_SUITE_P(

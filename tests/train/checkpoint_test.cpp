@@ -110,11 +110,57 @@ TEST_F(CheckpointTest, WhatASaveKilledBeforeItsEndLeftIsDropped) {
   again.emplace_back("resume_from_checkpoint=true");
   run(again);
   EXPECT_EQ(folders(), (std::vector<int64_t>{9, 10}));
-  // One that goes back to an older checkpoint by name keeps the newer ones until it saves.
-  std::filesystem::copy(out("checkpoint-10"), out("checkpoint-11"));
-  again.back() = "resume_from_checkpoint=" + out("checkpoint-10");
-  run(again);
-  EXPECT_EQ(folders(), (std::vector<int64_t>{9, 10, 11}));
+}
+
+/// Else the next start would go on with the course that was left, whose steps are more.
+TEST_F(CheckpointTest, ARunThatWentBackIsGoneOnWithNotTheCourseItLeft) {
+  run();
+  std::vector<std::string> back = {"resume_from_checkpoint=" + out("checkpoint-4"), "learning_rate=0.001",
+                                   "max_steps=6"};
+  run(back);
+  EXPECT_NE(bytes("train.log").find("not the checkpoint's: max_steps 10 -> 6, learning_rate 0.01 -> 0.001\n"),
+            std::string::npos);
+  EXPECT_EQ(choose_checkpoint("true", out()).folder, out("checkpoint-6"));
+  int aside = 0;
+  for (const auto& entry : fs::directory_iterator(out())) {
+    if (!entry.path().filename().string().starts_with("checkpoint-10.")) continue;
+    EXPECT_EQ(find_damage(entry.path()), std::nullopt);
+    ++aside;
+  }
+  EXPECT_EQ(aside, 1);
+}
+
+TEST_F(CheckpointTest, FromCheckpointsThatNobodyCanGoOnFromARunBeginsBesideThem) {
+  run({"save_only_model=true"});
+  const std::string kept = bytes("checkpoint-10/adapter_model.safetensors");
+  fs::remove(out("train_results.json"));
+  run({"resume_from_checkpoint=true", "overwrite_output_dir=false", "seed=7"});
+  int found = 0;
+  for (const auto& entry : fs::directory_iterator(root_)) {
+    if (!entry.path().filename().string().starts_with("out.")) continue;
+    found += read_text_file(entry.path() / "checkpoint-10/adapter_model.safetensors") == kept ? 1 : 0;
+  }
+  EXPECT_EQ(found, 1);
+}
+
+TEST_F(CheckpointTest, ARefusedRunLeavesResultsWhereTheyAre) {
+  run();
+  const std::string before = bytes("adapter_model.safetensors");
+  const auto siblings = [&] { return std::distance(fs::directory_iterator(root_), fs::directory_iterator()); };
+  const auto count = siblings();
+  for (const char* word : {"lora_target_modules=no_such_module", "lr_scheduler_kwargs={\"no_such\": 1}"}) {
+    EXPECT_THROW(run({word}), Error) << word;
+    EXPECT_EQ(siblings(), count) << word;
+    EXPECT_TRUE(bytes("adapter_model.safetensors") == before) << word;
+  }
+}
+
+TEST_F(CheckpointTest, WhatWasSaidBeforeTheFolderWasOpenedIsInItsLog) {
+  run();
+  const std::string first = read_text_file(out("train.log"));
+  run();
+  EXPECT_NE(read_text_file(out("train.log")).find("holds another run's results: renamed to"), std::string::npos);
+  EXPECT_EQ(first.find("renamed to"), std::string::npos);
 }
 
 // Rank 128: matrices of the tiny model's adapter are large enough for moments in 8 bits.
@@ -180,6 +226,20 @@ TEST_F(CheckpointTest, AFolderWhoseNameBeginsAlikeIsAnotherRuns) {
   // The run that was gone on from keeps its curve.
   EXPECT_TRUE(read_text_file(events_of(root_ + "/out10")) == events);
   EXPECT_FALSE(events_of(out()).empty());
+}
+
+/// The folder it resumes to has checkpoints of the same steps, of a run that is set aside.
+TEST_F(CheckpointTest, TheBestOfARunThatGoesOnElsewhereIsItsOwn) {
+  std::vector<std::string> words = {"eval_strategy=steps", "eval_steps=4", "load_best_model_at_end=true",
+                                    "greater_is_better=true"};
+  run(words);
+  fs::rename(out(), root_ + "/first");
+  run({"seed=7"});
+  words.push_back("resume_from_checkpoint=" + root_ + "/first/checkpoint-8/");
+  run(words);
+  const std::string best = root_ + "/first/checkpoint-4";
+  EXPECT_EQ(json("trainer_state.json")["best_model_checkpoint"], best);
+  EXPECT_TRUE(bytes("adapter_model.safetensors") == read_text_file(best + "/adapter_model.safetensors"));
 }
 
 TEST_F(CheckpointTest, ALogThatIsGoneCostsNoCheckpoint) {
@@ -274,7 +334,11 @@ TEST_F(CheckpointTest, ADamagedCheckpointGivesWayToTheOneBefore) {
   const auto damage = find_damage(out("checkpoint-10"));
   ASSERT_TRUE(damage.has_value());
   EXPECT_NE(damage->find("adapter_model.safetensors"), std::string::npos);
+  ::testing::internal::CaptureStderr();
   EXPECT_EQ(choose_checkpoint("true", out()).folder, out("checkpoint-8"));
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("checkpoint-10 cannot be gone on from: damaged: adapter_model.safetensors"), std::string::npos)
+      << said;
   EXPECT_THROW(choose_checkpoint(out("checkpoint-10"), out()), Error);
   EXPECT_EQ(choose_checkpoint(std::nullopt, out()).folder, "");
   EXPECT_NE(choose_checkpoint("true", root_ + "/nowhere").sentence.find("from step 0"), std::string::npos);
@@ -294,6 +358,35 @@ TEST_F(CheckpointTest, ResumingWithOtherDataOrWeightsIsRefusedByName) {
       EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
     }
     write_model(8);
+  }
+}
+
+TEST_F(CheckpointTest, ResumingWithOtherEvaluationRowsIsRefusedAndWithoutAnyIsNot) {
+  const std::string other = root_ + "/eval.jsonl";
+  fs::copy_file(root_ + "/rows.jsonl", other);
+  const std::vector<std::string> words = {"eval_strategy=steps", "eval_steps=4", "eval_data_path=" + other};
+  run(words);
+  std::vector<std::string> again = words;
+  again.push_back("resume_from_checkpoint=" + out("checkpoint-4"));
+  atomic_write(other, read_text_file(other) + read_text_file(other));
+  try {
+    run(again);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("other evaluation data"), std::string::npos) << error.what();
+  }
+  run({again.back()});
+}
+
+TEST_F(CheckpointTest, ResumingOverAnotherKindOfBaseIsRefused) {
+  run({"use_qlora=true", "quantization_bit=4"});
+  for (const char* word : {"use_qlora=false", "quantization_bit=8", "bnb_4bit_quant_type=fp4"}) {
+    try {
+      run({"use_qlora=true", "quantization_bit=4", "resume_from_checkpoint=" + out("checkpoint-8"), word});
+      ADD_FAILURE() << word << " was accepted";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("quantisation of the base weights"), std::string::npos) << error.what();
+    }
   }
 }
 

@@ -47,6 +47,11 @@ TEST(GpuSettings, WhatTheCpuAloneDoesIsRefusedByName) {
   args.bf16_stochastic_rounding = false;
   args.use_deepspeed = args.cpu_offload = true;
   EXPECT_EQ(refusal(args), std::string("'cpu_offload': offload ") + kHint);
+  args.cpu_offload = false;
+  args.deepspeed_stage = 3;
+  EXPECT_EQ(refusal(args), std::string("'deepspeed_stage': stage 3 with its offload ") + kHint);
+  args.deepspeed = R"({"zero_optimization": {"stage": 3}})";
+  EXPECT_EQ(refusal(args), "");
 }
 
 }  // namespace

@@ -36,17 +36,30 @@ TEST(LargestLoad, IsTheLargestMicroBatchOfTheRun) {
     return largest_load(args, TrainLoader(train, loader_options(args)), train, held_out, max_steps);
   };
   const LoadShape alone = load_of(nullptr, 3);
-  EXPECT_EQ(alone.tokens, 9);
-  EXPECT_EQ(alone.longest_row, 9);
-  EXPECT_EQ(alone.targets, 8);
-  EXPECT_EQ(load_of(&eval, 3).tokens, 12);
+  EXPECT_EQ(alone.train.tokens, 9);
+  EXPECT_EQ(alone.train.longest_row, 9);
+  EXPECT_EQ(alone.train.targets, 8);
+  EXPECT_EQ(load_of(&eval, 3).eval.tokens, 12);
   args.per_device_train_batch_size = 3;
-  EXPECT_EQ(load_of(nullptr, 1).tokens, 17);
+  EXPECT_EQ(load_of(nullptr, 1).train.tokens, 17);
   args.packing = true;
   args.per_device_train_batch_size = 1;
   args.max_seq_length = 17;
-  EXPECT_EQ(load_of(nullptr, 1).tokens, 17);  // all three rows in one pack
-  EXPECT_EQ(load_of(nullptr, 1).longest_row, 9);
+  EXPECT_EQ(load_of(nullptr, 1).train.tokens, 17);  // all three rows in one pack
+  EXPECT_EQ(load_of(nullptr, 1).train.longest_row, 9);
+}
+
+TEST(LargestLoad, SeesALongRowThatComesLate) {
+  TrainingArguments args;
+  args.per_device_train_batch_size = 1;
+  args.gradient_accumulation_steps = 1;
+  args.train_sampling_strategy = "sequential";
+  std::vector<int> lengths(30000, 2);
+  lengths.back() = 50;
+  const Dataset train = rows_of(lengths);
+  const TrainLoader loader(train, loader_options(args));
+  EXPECT_EQ(largest_load(args, loader, train, nullptr, 30000).train.tokens, 50);
+  EXPECT_EQ(largest_load(args, loader, train, nullptr, 29999).train.tokens, 2);
 }
 
 TEST(CheckDisk, RefusesWhatCannotBeSaved) {
@@ -54,9 +67,9 @@ TEST(CheckDisk, RefusesWhatCannotBeSaved) {
   args.output_dir = ::testing::TempDir();
   args.use_lora = true;
   ModelShape shape;
-  check_disk(shape, args, 1000, 3);
+  check_disk(shape, args, 1000, 3, 0);
   try {
-    check_disk(shape, args, int64_t{1} << 50, 3);
+    check_disk(shape, args, int64_t{1} << 50, 3, 0);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.where().key, "output_dir");
@@ -74,9 +87,8 @@ TEST(CheckDisk, WhatLiesThereAlreadyTakesNoMoreRoom) {
   const int64_t one = free_disk_bytes(args.output_dir) / 3;  // bytes of a checkpoint
   const auto bytes_of = [&](int64_t elements) { return checkpoint_bytes(ModelShape(), args, elements); };
   const int64_t trainable = (one - bytes_of(0)) / (bytes_of(1) - bytes_of(0));
-  EXPECT_THROW(check_disk(ModelShape(), args, trainable, 9), Error);  // three, and the final save
-  for (const char* name : {"/checkpoint-1", "/checkpoint-2"}) make_directory(args.output_dir + name);
-  EXPECT_NO_THROW(check_disk(ModelShape(), args, trainable, 9));
+  EXPECT_THROW(check_disk(ModelShape(), args, trainable, 9, 0), Error);  // three, and the final save
+  EXPECT_NO_THROW(check_disk(ModelShape(), args, trainable, 9, 2));
   std::filesystem::remove_all(args.output_dir);
 }
 

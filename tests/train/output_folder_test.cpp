@@ -38,7 +38,10 @@ class OutputFolder : public ::testing::Test {
 TEST_F(OutputFolder, AnotherRunsResultsAreRenamedNotDeleted) {
   fs::create_directories(root_ + "/out");
   atomic_write(root_ + "/out/train_results.json", "{}");
-  prepare_output_folder(root_ + "/out", true, false);
+  EXPECT_TRUE(holds_another_run(root_ + "/out", true, {}));
+  EXPECT_EQ(siblings(), 1u);
+  const FolderLock held = set_aside(root_ + "/out", true);
+  EXPECT_FALSE(FolderLock::take(root_ + "/out").has_value());
   EXPECT_FALSE(holds_results(root_ + "/out"));
   ASSERT_EQ(siblings(), 2u);
   for (const auto& entry : fs::directory_iterator(root_)) {
@@ -53,7 +56,7 @@ TEST_F(OutputFolder, AnotherRunsResultsAreRenamedNotDeleted) {
 TEST_F(OutputFolder, WithoutOverwriteItIsRefusedByName) {
   checkpoint(10);
   try {
-    prepare_output_folder(root_ + "/out", false, false);
+    (void)holds_another_run(root_ + "/out", false, {});
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kConfig);
@@ -62,17 +65,50 @@ TEST_F(OutputFolder, WithoutOverwriteItIsRefusedByName) {
   EXPECT_EQ(siblings(), 1u);
 }
 
-TEST_F(OutputFolder, TheSameRunResumedStays) {
+TEST_F(OutputFolder, ARunThatDidNotEndIsNotLostSightOf) {
   checkpoint(10);
-  prepare_output_folder(root_ + "/out", false, true);
+  checkpoint(20);  // of the model alone
+  atomic_write(root_ + "/out/checkpoint-10/optimizer.safetensors", "");
+  ::testing::internal::CaptureStderr();
+  (void)set_aside(root_ + "/out/", true);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  const size_t at = said.find("resume_from_checkpoint=");
+  ASSERT_NE(at, std::string::npos) << said;
+  const std::string named = said.substr(at + std::string("resume_from_checkpoint=").size());
+  EXPECT_TRUE(fs::exists(named.substr(0, named.find(' ')))) << said;
+  EXPECT_NE(named.find("/checkpoint-10 "), std::string::npos) << said;
+}
+
+TEST_F(OutputFolder, TwoRunsDoNotShareOne) {
+  const FolderLock held = take_output_folder(root_ + "/out", {});
+  try {
+    (void)take_output_folder(root_ + "/./out/", {});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where().key, "output_dir");
+    EXPECT_EQ(exit_code(error.kind()), 2);
+  }
+}
+
+TEST_F(OutputFolder, CheckpointsOfLaterStepsAreSetAside) {
+  for (const int step : {10, 20, 30}) checkpoint(step);
+  set_later_checkpoints_aside(root_ + "/out", 30, root_ + "/out/checkpoint-30/");
+  EXPECT_EQ(steps(), (std::vector<int64_t>{10, 20, 30}));
+  set_later_checkpoints_aside(root_ + "/out", 10, root_ + "/out/checkpoint-10");
   EXPECT_EQ(steps(), (std::vector<int64_t>{10}));
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_ + "/out"), fs::directory_iterator()), 3);
+  fs::create_directories(root_ + "/out/checkpoint-10.20260101-000000");  // set aside before, and gone on with now
+  set_later_checkpoints_aside(root_ + "/out", 10, root_ + "/out/checkpoint-10.20260101-000000");
+  EXPECT_TRUE(steps().empty());
 }
 
 TEST_F(OutputFolder, WhatTheRunReadsIsNotRenamedWithIt) {
   checkpoint(10);
-  const auto refusal = [&](const std::string& input, bool resuming) {
+  const auto refusal = [&](const std::string& input, bool begins_anew) {
+    const std::vector<InputPath> inputs = {{"model_name_or_path", input}};
     try {
-      prepare_output_folder(root_ + "/out", true, resuming, {{"model_name_or_path", input}});
+      (void)take_output_folder(root_ + "/out", inputs);
+      if (begins_anew) (void)holds_another_run(root_ + "/out", true, inputs);
       return std::string();
     } catch (const Error& error) {
       EXPECT_EQ(error.where().key, "output_dir");
@@ -80,11 +116,10 @@ TEST_F(OutputFolder, WhatTheRunReadsIsNotRenamedWithIt) {
       return std::string(error.what());
     }
   };
-  EXPECT_NE(refusal(root_ + "/out/checkpoint-10", false).find("model_name_or_path"), std::string::npos);
-  EXPECT_NE(refusal(root_ + "/./out/", true).find("model_name_or_path"), std::string::npos);
-  EXPECT_EQ(siblings(), 1u);
-  EXPECT_EQ(refusal(root_ + "/out/checkpoint-10", true), "");  // it stays where it is
-  EXPECT_EQ(refusal(root_ + "/outer", false), "");
+  EXPECT_NE(refusal(root_ + "/out/checkpoint-10", true).find("model_name_or_path"), std::string::npos);
+  EXPECT_NE(refusal(root_ + "/./out/", false).find("model_name_or_path"), std::string::npos);
+  EXPECT_EQ(refusal(root_ + "/out/checkpoint-10", false), "");  // it stays where it is
+  EXPECT_EQ(refusal(root_ + "/outer", true), "");
 }
 
 TEST_F(OutputFolder, APathLiesInAFolderHoweverTheyAreWritten) {
@@ -104,7 +139,8 @@ TEST_F(OutputFolder, APathLiesInAFolderHoweverTheyAreWritten) {
 TEST_F(OutputFolder, SomebodysFolderIsUsedAsItIs) {
   fs::create_directories(root_ + "/out");
   atomic_write(root_ + "/out/notes.txt", "mine");
-  prepare_output_folder(root_ + "/out", true, false);
+  EXPECT_FALSE(holds_another_run(root_ + "/out", true, {}));
+  (void)take_output_folder(root_ + "/out", {});
   EXPECT_TRUE(file_exists(root_ + "/out/notes.txt"));
   EXPECT_EQ(siblings(), 1u);
 }

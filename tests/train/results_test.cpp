@@ -43,6 +43,9 @@ TEST_F(ResultsTest, EveryFileThatIsPromisedIsThere) {
   EXPECT_LE(peak["workspace"].get<int64_t>(), 64 << 10);
   EXPECT_GE(peak["gradients"].get<int64_t>(), plan["gradients"].get<int64_t>());
   EXPECT_EQ(results["data"]["rows_read"], 22);
+  EXPECT_EQ(results["data"]["rows_held_out"], 2);
+  EXPECT_EQ(results["data"]["rows_kept"], 20);
+  EXPECT_EQ(results["eval_data"]["rows_kept"], 2);
   EXPECT_EQ(json("adapter_config.json")["peft_type"], "LORA");
   EXPECT_TRUE(json("eval_results.json").contains("eval_loss"));
   EXPECT_TRUE(json("all_results.json").contains("train_loss"));

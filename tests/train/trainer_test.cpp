@@ -7,7 +7,9 @@
 #include <csignal>
 #include <sstream>
 #include <string_view>
+#include <thread>
 
+#include "base/memory_ledger.h"
 #include "base/signals.h"
 #include "base/write_calls.h"
 #include "train/output_folder.h"
@@ -138,6 +140,36 @@ TEST_F(TrainerTest, ASignalSavesAndLeaves) {
       ::testing::ExitedWithCode(143), "");
 }
 
+/// Whoever ends a run gives it seconds, an update on a CPU may take minutes.
+TEST_F(TrainerTest, AStopWithinAnUpdateSavesTheOneBefore) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  write_rows(200);
+  const std::vector<std::string> words = {"per_device_train_batch_size=1", "gradient_accumulation_steps=100",
+                                          "lora_dropout=0.1"};
+  EXPECT_EXIT(
+      {
+        std::vector<std::string> undisturbed = words;
+        undisturbed.insert(undisturbed.end(), {"save_steps=1", "save_total_limit=0"});
+        run(undisturbed);
+        std::filesystem::rename(out(), root_ + "/undisturbed");
+        TrainingRun training(settings(words), root_ + "/model", {});
+        std::thread asks([this] {
+          while (!exists("trainer_log.jsonl") || bytes("trainer_log.jsonl").empty()) std::this_thread::yield();
+          while (cpu_ledger().current(MemoryClass::kActivations) == 0) std::this_thread::yield();
+          ::kill(::getpid(), SIGTERM);
+        });
+        const TrainOutput output = training.train();
+        asks.join();
+        bool same = bytes("train.log").find("Asked to stop within update") != std::string::npos;
+        const std::string saved = "checkpoint-" + std::to_string(output.global_step);
+        for (const char* name : {"/adapter_model.safetensors", "/optimizer.safetensors"}) {
+          same &= bytes(saved + name) == read_text_file(root_ + "/undisturbed/" + saved + name);
+        }
+        std::exit(same && output.global_step < 10 ? 128 + output.stopped_by_signal : 99);
+      },
+      ::testing::ExitedWithCode(143), "");
+}
+
 TEST_F(TrainerTest, SigUsr1SavesAndGoesOn) {
   TrainingRun training(settings({"save_total_limit=0"}), root_ + "/model", {});
   std::raise(SIGUSR1);
@@ -218,7 +250,34 @@ TEST_F(TrainerTest, MaxTimeSavesAndLeavesInPeace) {
   const TrainOutput output = run({"max_time=00:00:01"});  // a save has to fit, so one step is all there is time for
   EXPECT_EQ(output.global_step, 1);
   EXPECT_EQ(output.stopped_by_signal, 0);
+  EXPECT_TRUE(output.out_of_time);
   EXPECT_TRUE(exists("checkpoint-1"));
+  EXPECT_NE(bytes("train.log").find("the run stops at step 1 of 10"), std::string::npos);
+}
+
+TEST_F(TrainerTest, ARateThatIsZeroAllAlongIsAFault) {
+  for (const char* word : {"learning_rate=0", "warmup_steps=100"}) {
+    try {
+      run({"use_lora=false", "max_steps=1", word});
+      ADD_FAILURE() << word;
+    } catch (const Error& error) {
+      EXPECT_EQ(exit_code(error.kind()), 1);
+      EXPECT_NE(std::string(error.what()).find("the learning rate was 0 in each of the run's 1 steps"),
+                std::string::npos);
+    }
+  }
+}
+
+TEST_F(TrainerTest, ABestThatWasNotSavedIsSaid) {
+  run({"eval_strategy=steps", "eval_steps=5", "save_steps=5", "eval_on_start=true", "load_best_model_at_end=true",
+       "greater_is_better=true", "eval_split_ratio=0.2"});
+  EXPECT_EQ(json("trainer_state.json")["best_global_step"], 0);
+  EXPECT_NE(bytes("train.log").find("at step 0) has no checkpoint: the last weights stay"), std::string::npos);
+}
+
+/// It was not at its end: nothing can be said of what it would have learned.
+TEST_F(TrainerTest, MaxTimeWithinTheWarmUpIsNoFault) {
+  EXPECT_TRUE(run({"max_time=00:00:01", "warmup_steps=5"}).out_of_time);
 }
 
 /// What is left of the time belongs to the save; the evaluation is made up for, and may find the best checkpoint.

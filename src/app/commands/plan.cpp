@@ -1,5 +1,5 @@
 // lathe plan: the memory and the disk space that a run takes, before it is started.
-#include "config/plan.h"
+#include "config/plan_fit.h"
 
 #include <fmt/format.h>
 #include <lathe/error.h>
@@ -51,7 +51,7 @@ EncodeOptions encode_options(const TrainingArguments& args, const Tokenizer& tok
 }
 
 /// No order of the rows makes a larger batch than the longest ones together.
-void include_largest(LoadShape& load, const Dataset& dataset, int64_t batch_size) {
+void include_largest(BatchShape& load, const Dataset& dataset, int64_t batch_size) {
   std::vector<int64_t> lengths;
   for (const Sample& sample : dataset.samples) lengths.push_back(static_cast<int64_t>(sample.input_ids.size()));
   std::sort(lengths.rbegin(), lengths.rend());
@@ -63,8 +63,8 @@ void include_largest(LoadShape& load, const Dataset& dataset, int64_t batch_size
 
 /// No order of the packs makes a larger batch than full ones.
 void include_packs(Outlook& outlook, const TrainingArguments& args, int64_t tokens) {
-  outlook.load.tokens = std::min(args.per_device_train_batch_size * args.max_seq_length, tokens);
-  outlook.load.targets = outlook.load.tokens;
+  outlook.load.train.tokens = std::min(args.per_device_train_batch_size * args.max_seq_length, tokens);
+  outlook.load.train.targets = outlook.load.train.tokens;
   outlook.load_from = "packs of max_seq_length";
 }
 
@@ -83,13 +83,13 @@ void choose_load(Outlook& outlook, const TrainingArguments& args, const std::str
   const EncodeOptions options = encode_options(args, *tokenizer);
   const BadRowPolicy policy = args.on_bad_row == "skip" ? BadRowPolicy::kSkip : BadRowPolicy::kError;
   const Dataset train = encode_rows(read_rows(args.data_path, policy), *tokenizer, options);
-  include_largest(outlook.load, train, args.per_device_train_batch_size);
+  include_largest(outlook.load.train, train, args.per_device_train_batch_size);
   outlook.load_from = fmt::format("the longest of {} rows", train.samples.size());
   if (args.packing) include_packs(outlook, args, train.report.tokens);
   if (!evaluates(args)) return;
-  if (args.eval_data_path.empty()) return include_largest(outlook.load, train, args.per_device_eval_batch_size);
+  if (args.eval_data_path.empty()) return include_largest(outlook.load.eval, train, args.per_device_eval_batch_size);
   const Dataset held_out = encode_rows(read_rows(args.eval_data_path, policy), *tokenizer, options);
-  include_largest(outlook.load, held_out, args.per_device_eval_batch_size);
+  include_largest(outlook.load.eval, held_out, args.per_device_eval_batch_size);
 }
 
 /// @param args gets the settings of the adapter that the run starts from
@@ -112,8 +112,9 @@ void print_json(const Outlook& outlook) {
   Json json = {{"parameters", outlook.shape.num_parameters()},
                {"trainable_parameters", outlook.trainable},
                {"compute_dtype", std::string(torch_name(outlook.compute))},
-               {"micro_batch_tokens", outlook.load.tokens},
-               {"longest_row", outlook.load.longest_row},
+               {"micro_batch_tokens", outlook.load.train.tokens},
+               {"longest_row", outlook.load.train.longest_row},
+               {"evaluation_batch_tokens", outlook.load.eval.tokens},
                {"total_bytes", outlook.plan.total()},
                {"mapped_bytes", outlook.plan.mapped_bytes},
                {"available_bytes", outlook.available},
@@ -133,7 +134,8 @@ void print_json(const Outlook& outlook) {
 void print_text(const Outlook& outlook) {
   fmt::print("parameters: {}, of which {} train; computes in {}\n", outlook.shape.num_parameters(), outlook.trainable,
              torch_name(outlook.compute));
-  fmt::print("largest micro-batch: {} tokens, from {}\n", outlook.load.tokens, outlook.load_from);
+  fmt::print("largest micro-batch: {} tokens, from {}\n", outlook.load.train.tokens, outlook.load_from);
+  if (outlook.load.eval.tokens > 0) fmt::print("largest evaluation batch: {} tokens\n", outlook.load.eval.tokens);
   fmt::print("{}", describe(outlook.plan, outlook.available));
   fmt::print("disk: {} a checkpoint\n", format_bytes(outlook.disk));
 }

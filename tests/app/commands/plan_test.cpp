@@ -87,7 +87,7 @@ TEST_F(PlanCommand, RefusesAnAdapterThatTrainWouldRefuse) {
 TEST_F(PlanCommand, CountsAnEvaluationAtTheStart) {
   ASSERT_EQ(run({"plan", "-c", root_ + "/run.json", "per_device_eval_batch_size=5", "eval_on_start=true"}), 0)
       << error_;
-  EXPECT_THAT(out_, HasSubstr("largest micro-batch: 500 tokens"));
+  EXPECT_THAT(out_, HasSubstr("largest evaluation batch: 500 tokens"));
 }
 
 TEST_F(PlanCommand, TakesOverrides) {

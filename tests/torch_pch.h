@@ -1,0 +1,4 @@
+#pragma once
+// The precompiled header of tests below the torch line.
+#include "ops/pch.h"
+#include "pch.h"
