@@ -46,7 +46,7 @@ lathe=${LATHE_BUILD_DIR:-$root/build}/lathe
 # A thread of OpenMP's that waits for another spins. Beside other busy processes it then keeps from a core the very thread
 # that it waits for: it is to sleep soon (docs/cli.md). Whoever has said how threads wait is left alone.
 if [[ -z ${OMP_WAIT_POLICY-} ]]; then
-  export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-1000}
+  export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-20000}
 fi
 if [[ -n $config ]]; then
   exec "$lathe" train -c "$config" "${arguments[@]}"

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory_ledger.h"
 #include "config/plan.h"
-#include "train/run_length.h"
 
 namespace lathe {
 namespace {
@@ -64,20 +64,28 @@ LoadShape largest_load(const TrainingArguments& args, const TrainLoader& loader,
   return load;
 }
 
-void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters, int64_t num_saves,
+void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters, SaveCount saves,
                 int64_t present) {
   // One more than is kept: a new checkpoint is whole before an old one goes. The final save counts as one, too. Those
   // that a resumed run finds take no more room.
-  const int64_t kept = args.save_total_limit > 0 ? std::min(num_saves, args.save_total_limit + 1) : num_saves;
-  const int64_t needed =
-      checkpoint_bytes(shape, args, trainable_parameters) * (std::max<int64_t>(kept - present, 0) + 1);
+  const auto bytes_of = [&](int64_t count) {
+    const int64_t kept = args.save_total_limit > 0 ? std::min(count, args.save_total_limit + 1) : count;
+    return checkpoint_bytes(shape, args, trainable_parameters) * (std::max<int64_t>(kept - present, 0) + 1);
+  };
+  const int64_t needed = bytes_of(saves.certain), possible = bytes_of(saves.possible);
   const int64_t free = free_disk_bytes(args.output_dir);
-  if (needed <= free) return;
-  throw Error(ErrorKind::kConfig,
-              fmt::format("the run saves {} and '{}' has room for {}", format_bytes(needed), args.output_dir,
-                          format_bytes(free)),
-              {.file = "", .line = 0, .key = "output_dir"},
-              "free some space, give another output_dir, or set save_total_limit");
+  if (needed > free) {
+    throw Error(ErrorKind::kConfig,
+                fmt::format("the run saves {} and '{}' has room for {}", format_bytes(needed), args.output_dir,
+                            format_bytes(free)),
+                {.file = "", .line = 0, .key = "output_dir"},
+                "free some space, give another output_dir, or set save_total_limit");
+  }
+  if (possible <= free) return;
+  log::warning(
+      "save_strategy \"best\" may save up to {} and '{}' has room for {}: a save that does not fit is left out; "
+      "a smaller save_total_limit keeps fewer",
+      format_bytes(possible), args.output_dir, format_bytes(free));
 }
 
 }  // namespace lathe

@@ -8,6 +8,7 @@
 #include "config/training_arguments.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "train/run_length.h"
 
 namespace lathe {
 
@@ -17,8 +18,9 @@ namespace lathe {
                                      const Dataset* eval, int64_t max_steps);
 
 /// @param present checkpoints that the run finds and will drop in time
-/// @throws Error(kConfig) when the checkpoints and the final save of this run do not fit on the disk of output_dir.
-void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters, int64_t num_saves,
+/// @throws Error(kConfig) when the checkpoints that are certain and the final save do not fit on the disk of output_dir;
+/// a warning says where those that are possible would not.
+void check_disk(const ModelShape& shape, const TrainingArguments& args, int64_t trainable_parameters, SaveCount saves,
                 int64_t present);
 
 }  // namespace lathe

@@ -112,12 +112,17 @@ Control control_after_step(const TrainingArguments& args, const TrainerState& st
   return control;
 }
 
-int64_t certain_saves(const TrainingArguments& args, const RunLength& length) {
-  if (args.save_strategy == "no") return 0;
-  if (args.save_strategy == "epoch") return length.num_train_epochs;
-  const int64_t save_steps = absolute_steps(args.save_steps, length.max_steps);
-  if (args.save_strategy == "best" || save_steps <= 0) return 1;
-  return (length.max_steps + save_steps - 1) / save_steps;  // the last one at the end
+SaveCount count_saves(const TrainingArguments& args, const RunLength& length) {
+  // The last one comes at the end.
+  const auto every_so_many = [&](double setting) {
+    const int64_t steps = absolute_steps(setting, length.max_steps);
+    return steps <= 0 ? 1 : (length.max_steps + steps - 1) / steps;
+  };
+  const auto at_all = [](int64_t count) { return SaveCount{count, count}; };
+  if (args.save_strategy == "no") return at_all(0);
+  if (args.save_strategy == "epoch") return at_all(length.num_train_epochs);
+  if (args.save_strategy == "steps") return at_all(every_so_many(args.save_steps));
+  return {1, args.eval_strategy == "epoch" ? length.num_train_epochs : every_so_many(args.eval_steps)};
 }
 
 std::vector<std::string> idle_settings(const TrainingArguments& args, const TrainerState& state,

@@ -41,9 +41,12 @@ struct Control {
 };
 [[nodiscard]] Control control_after_step(const TrainingArguments& args, const TrainerState& state, bool epoch_ended);
 
-/// How many checkpoints the run is sure to write. With save_strategy "best" one: how many evaluations will be better
-/// than those before them nobody knows yet.
-[[nodiscard]] int64_t certain_saves(const TrainingArguments& args, const RunLength& length);
+/// How many checkpoints the run writes. With save_strategy "best" one is certain, and each evaluation may be better than
+/// those before it.
+struct SaveCount {
+  int64_t certain = 0, possible = 0;
+};
+[[nodiscard]] SaveCount count_saves(const TrainingArguments& args, const RunLength& length);
 
 /// Sentences on settings that will never act: warm-up longer than the run, eval and save steps beyond it.
 [[nodiscard]] std::vector<std::string> idle_settings(const TrainingArguments& args, const TrainerState& state,

@@ -364,7 +364,7 @@ void TrainingRun::Impl::check_resources(int64_t trainable) {
   const DType compute = compute_dtype(args);
   plan = plan_memory(shape, args, load, compute, trainable);
   require_memory(shape, args, load, compute, trainable, memory_bytes());
-  check_disk(shape, args, trainable, certain_saves(args, length), checkpoints_gone_on_with());
+  check_disk(shape, args, trainable, count_saves(args, length), checkpoints_gone_on_with());
 }
 
 void TrainingRun::Impl::load_model() {

@@ -67,9 +67,9 @@ TEST(CheckDisk, RefusesWhatCannotBeSaved) {
   args.output_dir = ::testing::TempDir();
   args.use_lora = true;
   ModelShape shape;
-  check_disk(shape, args, 1000, 3, 0);
+  check_disk(shape, args, 1000, {3, 3}, 0);
   try {
-    check_disk(shape, args, int64_t{1} << 50, 3, 0);
+    check_disk(shape, args, int64_t{1} << 50, {3, 3}, 0);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.where().key, "output_dir");
@@ -87,8 +87,12 @@ TEST(CheckDisk, WhatLiesThereAlreadyTakesNoMoreRoom) {
   const int64_t one = free_disk_bytes(args.output_dir) / 3;  // bytes of a checkpoint
   const auto bytes_of = [&](int64_t elements) { return checkpoint_bytes(ModelShape(), args, elements); };
   const int64_t trainable = (one - bytes_of(0)) / (bytes_of(1) - bytes_of(0));
-  EXPECT_THROW(check_disk(ModelShape(), args, trainable, 9, 0), Error);  // three, and the final save
-  EXPECT_NO_THROW(check_disk(ModelShape(), args, trainable, 9, 2));
+  EXPECT_THROW(check_disk(ModelShape(), args, trainable, {9, 9}, 0), Error);  // three, and the final save
+  EXPECT_NO_THROW(check_disk(ModelShape(), args, trainable, {9, 9}, 2));
+  ::testing::internal::CaptureStderr();
+  check_disk(ModelShape(), args, trainable, {1, 9}, 0);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("save_strategy \"best\" may save up to"), std::string::npos) << said;
   std::filesystem::remove_all(args.output_dir);
 }
 

@@ -80,15 +80,20 @@ TEST(RunLength, CountsTheSavesThatAreCertain) {
   args.max_steps = 100;
   args.save_steps = 30;
   const RunLength length = run_length(args, 50, 400);
-  EXPECT_EQ(certain_saves(args, length), 4);  // 30, 60, 90 and the end
+  EXPECT_EQ(count_saves(args, length).certain, 4);  // 30, 60, 90 and the end
   args.save_steps = 50;
-  EXPECT_EQ(certain_saves(args, length), 2);
+  EXPECT_EQ(count_saves(args, length).certain, 2);
   args.save_strategy = "epoch";
-  EXPECT_EQ(certain_saves(args, length), 2);
+  EXPECT_EQ(count_saves(args, length).certain, 2);
   args.save_strategy = "no";
-  EXPECT_EQ(certain_saves(args, length), 0);
+  EXPECT_EQ(count_saves(args, length).certain, 0);
   args.save_strategy = "best";
-  EXPECT_EQ(certain_saves(args, length), 1);
+  args.eval_strategy = "steps";
+  args.eval_steps = 30;
+  EXPECT_EQ(count_saves(args, length).certain, 1);
+  EXPECT_EQ(count_saves(args, length).possible, 4);
+  args.eval_strategy = "epoch";
+  EXPECT_EQ(count_saves(args, length).possible, 2);
 }
 
 TEST(RunLength, SaysWhatWillNeverAct) {
