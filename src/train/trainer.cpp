@@ -92,7 +92,7 @@ TrainOutput Trainer::train() {
   }
   updates_.reset();
   check_any_step_was_taken();
-  if (late_ && state_.global_step < length_.max_steps) {
+  if (ran_out_of_time()) {
     log::info(
         "The time is nearly over (max_time, or the job's end): the run stops at step {} of {}; "
         "resume_from_checkpoint: true goes on from there",
@@ -311,7 +311,7 @@ void Trainer::finish_save(bool wait) {
 
 void Trainer::note_failed_save(const std::string& folder, const std::string& error) {
   save_error_ = error;
-  if (folder == fmt::format("{}/checkpoint-{}", args_.output_dir, last_saved_step_)) last_saved_step_ = -1;
+  last_saved_step_ = -1;  // one save is under way at a time: it was this one's
   if (state_.best_model_checkpoint == folder) state_.best_model_checkpoint = best_before_;
   const std::vector<CheckpointFolder> whole = list_checkpoints(args_.output_dir);
   log::warning(
@@ -412,7 +412,7 @@ TrainOutput Trainer::finish() {
                      .train_loss = totals_.loss / std::max(steps, 0.001),
                      .train_runtime_s = runtime,
                      .stopped_by_signal = stopped_by_,
-                     .out_of_time = late_ && state_.global_step < length_.max_steps,
+                     .out_of_time = ran_out_of_time(),
                      .save_error = save_error_};
   metrics_ = {{"train_runtime", rounded(runtime, 4)},
               {"train_samples_per_second", rounded(static_cast<double>(totals_.rows) / runtime, 3)},

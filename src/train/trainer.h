@@ -124,6 +124,7 @@ class Trainer {
   void load_best();
   TrainOutput finish();
   [[nodiscard]] bool out_of_time() const;
+  [[nodiscard]] bool ran_out_of_time() const { return late_ && state_.global_step < length_.max_steps; }
   [[nodiscard]] double elapsed_s() const;
   [[nodiscard]] RunView view() const;
 

@@ -108,9 +108,9 @@ QuantizedModel load_base(const TrainingArguments& args, const std::string& direc
 }
 
 /// Weights that started from values of their own do not show it.
-void check_rates(const Trainer& trainer, const TrainOutput& output) {
-  const int64_t steps = output.global_step - trainer.first_step();
-  if (steps == 0 || trainer.first_step() > 0 || trainer.highest_rate() != 0) return;  // a tail may be at rest
+void check_rates(const Trainer& trainer) {
+  const int64_t steps = trainer.state().global_step;
+  if (trainer.first_step() > 0 || steps == 0 || trainer.highest_rate() != 0) return;  // a tail may be at rest
   throw Error(ErrorKind::kRun,
               fmt::format("the learning rate was 0 in each of the run's {} steps: nothing was trained", steps), {},
               "look at learning_rate, and at warm-up steps against the length of the run");
@@ -571,7 +571,7 @@ TrainOutput TrainingRun::train() {
   impl_->save_and_report();
   if (output.stopped_by_signal == 0 && !output.out_of_time) {
     if (impl_->adapter_only) check_adapter_moved(*impl_->store, *impl_->trainer, impl_->args.learning_rate);
-    check_rates(*impl_->trainer, output);
+    check_rates(*impl_->trainer);
   }
   if (!output.save_error.empty()) {
     throw Error(ErrorKind::kIo, fmt::format("the last checkpoint could not be saved: {}", output.save_error));

@@ -141,6 +141,7 @@ TEST_P(PlanPeak, PlanCoversTheStep) {
   EXPECT_EQ(count, store.num_trainable());
   const LoadShape load{shape_of_batch(c), {}};
   const MemoryPlan plan = plan_memory(shape, args, load, compute_dtype(args), count);
+  RecordProperty("plan_to_peak_percent", static_cast<int>(100 * plan.total() / peak));
   expect_enough_and_not_much_more(plan, peak);
   for (const MemoryClass held : {MemoryClass::kMaster, MemoryClass::kGradients, MemoryClass::kOptimizer}) {
     const int64_t planned = plan.bytes[static_cast<size_t>(held)];
